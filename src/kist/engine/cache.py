@@ -1,0 +1,196 @@
+"""What a machine remembers of a repository, in SQLite: unchanged files, places of frames, ref entries, which versions changed which path.
+
+Losing it costs time, never data: whatever goes wrong here, the cache forgets and the work goes on. Several processes may share one.
+Paths are kept by their sort key, so that a folder's rows come in the order of a scan.
+"""
+
+import contextlib
+import os
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from kist.engine.entries import Place
+
+__all__ = ["Cache", "KnownFile", "signature"]
+
+SCHEMA = """
+create table if not exists frames (id blob primary key, pack blob, offset int, stored int, raw int) without rowid;
+create table if not exists entries (key text primary key, data blob) without rowid;
+create table if not exists files (
+  root text, key blob, signature blob, hash blob, crc int, recipe blob, pack blob, offset int, stored int, raw int, primary key (root, key)
+) without rowid;
+create table if not exists history (ref text, seq int, txn blob, version blob, filter blob, primary key (ref, seq, txn)) without rowid;
+create table if not exists changes (path text, ref text, seq int, txn blob, primary key (path, ref, seq, txn)) without rowid;
+pragma user_version = 1;
+"""
+SIGNATURE = struct.Struct("<qqqQQ")
+LOOKUP = 500
+BUSY_SECONDS = 5.0
+
+
+class KnownFile(NamedTuple):
+    """A file as an earlier save found it: `signature` of what the system said of it, and what its content was."""
+
+    key: bytes
+    signature: bytes
+    hash: bytes
+    crc32c: int
+    recipe: bytes
+    place: Place | None
+
+
+def signature(size: int, mtime_ns: int, ctime_ns: int, inode: int, device: int) -> bytes:
+    """Return what must be the same for a file to count as unchanged."""
+    return SIGNATURE.pack(size, mtime_ns, ctime_ns, inode, device)
+
+
+class Cache:
+    """The cache of one repository. Threads may share one."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file at `path`, or make it; one that is no database is thrown away."""
+        self._lock = threading.RLock()
+        self._path = path
+        self._db: sqlite3.Connection | None = None
+        for _ in range(2):
+            try:
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+                self._db = self._connect(path)
+            except sqlite3.OperationalError:
+                return  # busy, or a full disk: do without
+            except (sqlite3.DatabaseError, OSError):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            else:
+                return
+
+    @staticmethod
+    def _connect(path: str) -> sqlite3.Connection:
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("pragma journal_mode = wal")
+            db.execute("pragma synchronous = off")
+            db.execute("pragma cache_size = -16000")
+            if db.execute("pragma user_version").fetchone()[0] != 1:
+                db.executescript(SCHEMA)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    # Frames
+
+    def places(self, frame_ids: Sequence[bytes]) -> dict[bytes, Place]:
+        """Return the places of those frames that are remembered."""
+        found: dict[bytes, Place] = {}
+        for at in range(0, len(frame_ids), LOOKUP):
+            part = frame_ids[at : at + LOOKUP]
+            marks = ",".join("?" * len(part))
+            rows = self._rows(f"select id, pack, offset, stored, raw from frames where id in ({marks})", part)  # noqa: S608 - marks only
+            found |= {row[0]: Place(*row[1:]) for row in rows}
+        return found
+
+    def remember(self, placed: Iterable[tuple[bytes, Place]]) -> None:
+        """Remember places."""
+        self._write("insert or replace into frames values (?, ?, ?, ?, ?)", ((one, *_place(place)) for one, place in placed))
+
+    def forget_packs(self, packs: Iterable[bytes]) -> None:
+        """Forget what lies in packs that are gone, or must not be used."""
+        gone = [(pack,) for pack in packs]
+        self._write("delete from frames where pack = ?", gone)
+        self._write("delete from files where pack = ?", gone)
+
+    # Ref entries
+
+    def entry(self, key: str) -> bytes | None:
+        """Return the stored bytes of a ref entry."""
+        rows = self._rows("select data from entries where key = ?", (key,))
+        return rows[0][0] if rows else None
+
+    def remember_entry(self, key: str, data: bytes) -> None:
+        """Remember the stored bytes of a ref entry."""
+        self._write("insert or replace into entries values (?, ?)", [(key, data)])
+
+    # Files
+
+    def files(self, root: str) -> Iterator[KnownFile]:
+        """Yield what is known of the files below a folder of this machine, by their sort keys."""
+        for row in self._rows("select key, signature, hash, crc, recipe, pack, offset, stored, raw from files where root = ? order by key", (root,)):
+            key, sign, content, crc, recipe, *place = row
+            yield KnownFile(key, sign, content, crc, recipe, Place(*place) if place[0] else None)
+
+    def remember_files(self, root: str, known: Iterable[KnownFile], gone: Iterable[bytes]) -> None:
+        """Remember files below a folder, and forget others."""
+        rows = ((root, one.key, one.signature, one.hash, one.crc32c, one.recipe, *_place(one.place)) for one in known)
+        self._write("insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._write("delete from files where root = ? and key = ?", ((root, key) for key in gone))
+
+    # History
+
+    def indexed(self, ref: str) -> set[tuple[int, bytes]]:
+        """Return number and transaction of the entries of a ref whose changes are indexed."""
+        return set(self._rows("select seq, txn from history where ref = ?", (ref,)))
+
+    def newest_indexed(self, ref: str) -> int:
+        """Return the number up to which the entries of a ref are indexed without a gap from 1 on, 0 if they are not."""
+        rows = self._rows("select count(*), max(seq), min(seq) from history where ref = ?", (ref,))
+        return rows[0][1] if rows and rows[0][0] and rows[0][0] == rows[0][1] - rows[0][2] + 1 else 0
+
+    def index_entries(self, rows: Iterable[tuple[str, int, bytes, bytes, bytes]], paths: Iterable[tuple[str, str, int, bytes]]) -> None:
+        """Index entries as ``(ref, seq, txn, version, filter)``, and the paths that they changed as ``(path, ref, seq, txn)``."""
+        self._write("insert or replace into changes values (?, ?, ?, ?)", paths)
+        self._write("insert or replace into history values (?, ?, ?, ?, ?)", rows)
+
+    def changes(self, ref: str, path: str) -> list[tuple[int, bytes]]:
+        """Return number and transaction of the indexed entries that changed a path, newest first."""
+        return self._rows("select seq, txn from changes where path = ? and ref = ? order by seq desc, txn desc", (path, ref))
+
+    def filters(self, ref: str) -> list[tuple[int, bytes, bytes]]:
+        """Return number, transaction and filter of the indexed entries that have one."""
+        return self._rows("select seq, txn, filter from history where ref = ? and filter <> x''", (ref,))
+
+    def _rows(self, sql: str, values: Sequence[object]) -> list[Any]:
+        with self._lock:
+            if self._db is None:
+                return []
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.OperationalError:
+                return []
+            except sqlite3.DatabaseError:
+                self._give_up()
+                return []
+
+    def _write(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        with self._lock:
+            if self._db is None:
+                return
+            try:
+                self._db.execute("begin immediate")
+                self._db.executemany(sql, rows)
+                self._db.execute("commit")
+            except sqlite3.OperationalError:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("rollback")
+            except sqlite3.DatabaseError:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Forget everything: the file is damaged."""
+        self.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+
+
+def _place(place: Place | None) -> tuple[object, ...]:
+    return (place.pack, place.offset, place.stored, place.raw) if place else (None, 0, 0, 0)

@@ -1,0 +1,92 @@
+"""Which paths a version changed: a short list, or a filter that never denies one (format 1, §7)."""
+
+from collections.abc import Iterable
+
+from blake3 import blake3
+
+from kist.engine.entries import Entry, same_entry
+
+__all__ = ["ChangedPaths", "filter_has"]
+
+MAX_LISTED = 1000
+BITS_PER_PATH = 10
+PROBES = 7
+MAX_FILTER_BYTES = 64 << 10
+
+
+class ChangedPaths:
+    """Collects the paths of an update; beyond a thousand it keeps only their hashes."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.count = 0
+        self.touched = 0
+        self._paths: list[str] = []
+        self._hashes: set[bytes] | None = None
+
+    def __call__(self, old: Entry | None, new: Entry | None) -> None:
+        """Note a change; one of times alone counts as none."""
+        if old is None or new is None:
+            entry = old or new
+        elif same_entry(old, new):
+            return
+        else:
+            entry = new
+        if entry is None:
+            return
+        self.touched += 1
+        if old is None or new is None or not same_entry(old, new, times=False):
+            self.add(entry.path)
+
+    def add(self, path: str) -> None:
+        """Note a path."""
+        self.count += 1
+        if self._hashes is None and len(self._paths) < MAX_LISTED:
+            self._paths.append(path)
+            return
+        if self._hashes is None:
+            self._hashes = {digest for one in self._paths for digest in _hashes(one)}
+            self._paths = []
+        self._hashes.update(_hashes(path))
+
+    def listed(self) -> tuple[str, ...] | None:
+        """Return the paths, sorted, or None if they are too many."""
+        return tuple(sorted(self._paths)) if self._hashes is None else None
+
+    def filter(self) -> bytes:
+        """Return the filter, empty if the paths are listed."""
+        return _filter(self._hashes) if self._hashes is not None else b""
+
+
+def with_folders(path: str) -> Iterable[str]:
+    """Yield a path and all folders above it, the whole tree (the empty path) last."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+    yield ""
+
+
+def filter_has(data: bytes, path: str) -> bool:
+    """Say whether a path, or something below it, may have changed; no is certain."""
+    return all(data[bit >> 3] & 1 << (bit & 7) for bit in _bits(_hash(path), len(data)))
+
+
+def _filter(hashes: set[bytes]) -> bytes:
+    data = bytearray(min(MAX_FILTER_BYTES, max(1, len(hashes) * BITS_PER_PATH // 8)))
+    for digest in hashes:
+        for bit in _bits(digest, len(data)):
+            data[bit >> 3] |= 1 << (bit & 7)
+    return bytes(data)
+
+
+def _hashes(path: str) -> Iterable[bytes]:
+    return (_hash(one) for one in with_folders(path))
+
+
+def _hash(path: str) -> bytes:
+    return blake3(path.encode()).digest()[:16]
+
+
+def _bits(digest: bytes, size: int) -> Iterable[int]:
+    one, two = int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little") | 1
+    return ((one + probe * two) % (8 * size) for probe in range(PROBES))

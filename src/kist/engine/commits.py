@@ -1,0 +1,167 @@
+"""From a change to a version: store, check tombstones, write the ref entry, and rebase if another writer was faster."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Self
+
+from kist.engine.changed import ChangedPaths
+from kist.engine.entries import Place
+from kist.engine.merging import merge
+from kist.engine.nodes import Root, Totals
+from kist.engine.objects import Writer
+from kist.engine.packs import FrameKind
+from kist.engine.records import RefEntry, VersionRecord, encode
+from kist.engine.rooms import Rooms
+from kist.engine.states import Parent, State
+from kist.engine.tombstones import Guard
+from kist.engine.updates import Change, update_tree
+from kist.errors import Conflict, NotFound
+from kist.ids import check_ref_name, new_txn
+
+__all__ = ["Concurrent", "Made", "Note", "Session", "ref_entry", "some"]
+
+TOOL = "kist 0.1.0"
+ATTEMPTS = 1000
+SOME = 5
+Concurrent = Literal["conflict", "order"]
+
+
+class Note(NamedTuple):
+    """What people say about a version."""
+
+    message: str
+    author: str
+    notes: Mapping[str, str] = MappingProxyType({})
+
+
+class Made(NamedTuple):
+    """What a change makes of a tree."""
+
+    root: Root
+    totals: Totals
+    changed: ChangedPaths
+
+
+class Session:
+    """One change of one branch: what it starts from, and the writer that takes what it stores. A context manager."""
+
+    def __init__(self, rooms: Rooms, branch: str) -> None:
+        """Read the branch; it need not exist if the repository is empty."""
+        self.branch = check_ref_name(branch, what="branch")
+        self._rooms = rooms
+        self.writer = rooms.writer()
+        self.state = rooms.durable(self.writer, rooms.state(branch))
+        if not self.state.heads and branch != "main":
+            raise NotFound(f"there is no branch {branch!r}: kist branch {branch} makes one")
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End; what was stored and not committed is left for the collector."""
+        self.writer.close()
+
+    def made(self, changes: Iterable[Change]) -> Made:
+        """Store the tree that some changes, sorted, make of the branch."""
+        changed = ChangedPaths()
+        root, totals = update_tree(self._rooms.trees, self.writer, self.state.root, changes, changed=changed)
+        return Made(root, totals, changed)
+
+    def commit(self, made: Made, note: Note, *, always: bool = False, concurrent: Concurrent = "conflict", merged: tuple[Parent, ...] = ()) -> RefEntry | None:
+        """Make a tree the next version of the branch; return its entry, or None if nothing changed.
+
+        Args:
+            made: the tree.
+            note: message and author.
+            always: make a version even if nothing changed.
+            concurrent: what to do if another writer changed the same path meanwhile: ``"conflict"`` raises, ``"order"`` puts this change on top.
+            merged: versions of other branches that become parents too.
+
+        Raises:
+            Conflict: another writer changed the same path meanwhile.
+            StoreError: the store failed; the outcome may be unknown, and the message says so then.
+        """
+        if not made.changed.count and not always:
+            return None
+        rooms, state, txn = self._rooms, self.state, new_txn()
+        guard = Guard(rooms.objects, rooms.store, self.writer, rooms.clock, grace=rooms.grace)
+        for _ in range(ATTEMPTS):
+            entry = _entry(rooms, self.branch, self.writer, state, made, note, txn, merged)
+            self.writer.flush()
+            guard.before()
+            if rooms.authority.commit(entry):
+                guard.after()
+                line = rooms.authority.settled(entry)
+                if line is not None:
+                    if len(line.heads) > 1:
+                        merge_heads(rooms, self.branch)
+                    self.writer.remember()
+                    return entry
+                txn = new_txn()
+            state, made = self._rebase(state, made, concurrent if rooms.authority.name != "fork" else "order")
+        raise Conflict(f"{ATTEMPTS} other versions of {self.branch} came first, one after the other: try again when there is less going on")
+
+    def _rebase(self, base: State, made: Made, concurrent: Concurrent) -> tuple[State, Made]:
+        """Put a change on top of what other writers made of the branch meanwhile."""
+        rooms = self._rooms
+        state = rooms.durable(self.writer, rooms.state(self.branch))
+        merge_ = merge(rooms.trees, base.root, state.root, made.root)
+        if merge_.conflicts and concurrent == "conflict":
+            raise Conflict(f"another version of {self.branch} changed {some(merge_.conflicts)} meanwhile: look at it (kist log), then save again")
+        self.state = state
+        return state, self.made(merge_.changes)
+
+
+def some(paths: Sequence[str]) -> str:
+    """Return the first few of some paths for a message."""
+    named = ", ".join(repr(path) for path in paths[:SOME])
+    return f"{named} and {len(paths) - SOME} more" if len(paths) > SOME else named
+
+
+def _entry(rooms: Rooms, branch: str, writer: Writer, state: State, made: Made, note: Note, txn: bytes, merged: tuple[Parent, ...] = ()) -> RefEntry:
+    """Store the version's record; return the entry that would make it the head."""
+    now = rooms.clock.now()
+    record = VersionRecord(
+        parents=(*state.parents, *(parent for parent in merged if parent not in state.parents)),
+        tree=made.root.id,
+        place=made.root.place,
+        number=max([state.highest, *(rooms.states.record(*parent).number for parent in merged)]) + 1 if rooms.authority.name == "fork" else state.highest + 1,
+        time=max([now, state.time + 1, *(rooms.states.record(*parent).time + 1 for parent in merged)]),
+        author=note.author,
+        message=note.message,
+        tool=TOOL,
+        files=made.totals.files,
+        bytes=made.totals.size,
+        new_bytes=writer.stats.new_bytes,
+        reused_bytes=writer.stats.reused_bytes,
+        changed=made.changed.listed(),
+        filter=made.changed.filter(),
+        notes=dict(note.notes),
+    )
+    raw = encode(record)
+    version, place = writer.add_metadata(FrameKind.VERSION, raw)
+    return ref_entry(rooms, f"heads/{branch}", record.number, (version, place, raw), previous=state.previous, txn=txn)
+
+
+def ref_entry(rooms: Rooms, ref: str, seq: int, version: tuple[bytes, Place, bytes], *, previous: tuple[bytes, ...], txn: bytes) -> RefEntry:
+    """Return the entry that makes a version (id, place, record) number `seq` of a ref."""
+    return RefEntry(
+        repo=rooms.format.id, ref=ref, seq=seq, txn=txn, previous=previous, version=version[0], place=version[1], record=version[2], time=rooms.clock.now()
+    )
+
+
+def merge_heads(rooms: Rooms, branch: str) -> None:
+    """Commit the merge of a forked branch's heads, once; whether that is seen first or another one does not matter."""
+    with Session(rooms, branch) as session:
+        state, writer = session.state, session.writer
+        if len(state.heads) < 2:  # noqa: PLR2004 - nothing to merge
+            return
+        names = " and ".join(f"v{head.seq}-{head.txn.hex()[:8]}" for head in state.heads)
+        made = Made(state.root, rooms.totals(state.root), ChangedPaths())
+        entry = _entry(rooms, branch, writer, state, made, Note(f"Merge {names}", "kist"), new_txn())
+        writer.flush()
+        guard = Guard(rooms.objects, rooms.store, writer, rooms.clock, grace=rooms.grace)
+        guard.before()
+        rooms.authority.commit(entry)
+        guard.after()

@@ -1,0 +1,147 @@
+"""Opening and making repositories: the `format`, and the commit rule that a store allows."""
+
+import hashlib
+import os
+from datetime import UTC, datetime
+
+from kist import settings
+from kist.engine.cache import Cache
+from kist.engine.clock import Clock, SystemClock
+from kist.engine.objects import Objects
+from kist.engine.records import CHUNKER, Format, decode_format, encode_format
+from kist.engine.refs import CommitAuthority, CreateAuthority, ForkAuthority
+from kist.engine.repository import Repository
+from kist.engine.rooms import Rooms
+from kist.engine.states import States
+from kist.engine.tombstones import GRACE_SECONDS
+from kist.engine.trees import Trees
+from kist.errors import AlreadyExists, NotFound, Unsupported
+from kist.ids import new_id
+from kist.stores.conditional import probe, probe_quickly
+from kist.stores.protocols import ConditionalStore, Store
+from kist.stores.urls import open_store
+
+__all__ = ["create_repository", "open_repository", "repository_on"]
+
+FORMAT = "format"
+
+
+def open_repository(url: str | os.PathLike[str], create: bool = False, **options: object) -> Repository:  # noqa: FBT001, FBT002 - the public name
+    """Open the repository at a URL, such as ``/data/lab``, ``s3://bucket/prefix`` or ``memory://name``.
+
+    Args:
+        url: where its store is.
+        create: make one if there is none.
+        options: what the store takes beside its URL.
+
+    Raises:
+        NotFound: there is no repository.
+        Unsupported: a newer kist wrote it.
+        IntegrityError: its `format` is damaged.
+        Denied: the store may not be used.
+        StoreError: the store failed.
+    """
+    store = open_store(url, create=create, **options)
+    try:
+        return repository_on(store, name=os.fspath(url))
+    except NotFound:
+        if not create:
+            raise
+    try:
+        return create_repository(store, name=os.fspath(url))
+    except AlreadyExists:
+        return repository_on(store, name=os.fspath(url))
+
+
+def create_repository(store: Store, *, name: str, clock: Clock | None = None) -> Repository:
+    """Make a repository on a store that has none, with the strongest commit rule that the store honours, which is tried.
+
+    Raises:
+        AlreadyExists: there is one.
+        StoreError: the store failed.
+    """
+    clock = clock or SystemClock()
+    found = probe(store, "")
+    record = Format(
+        authority="create" if found.put_if_absent else "fork",
+        chunker=CHUNKER,
+        created=datetime.fromtimestamp(clock.now() / 1_000_000, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        encryption=None,
+        features={"collect": (), "read": (), "write": ()},
+        hash="blake3-256",
+        id=new_id(),
+        kist="repository",
+        version=1,
+    )
+    try:
+        store.get(FORMAT)
+    except NotFound:
+        if isinstance(store, ConditionalStore) and found.put_if_absent:
+            store.create(FORMAT, encode_format(record))
+        else:
+            store.put(FORMAT, encode_format(record))
+    else:
+        raise AlreadyExists(f"there is a repository at {name}: open it instead")
+    return repository_on(store, name=name, clock=clock)
+
+
+def repository_on(store: Store, *, name: str, clock: Clock | None = None, grace: float = GRACE_SECONDS, cached: bool = True) -> Repository:
+    """Return the repository on a store; `name` is how people call it.
+
+    Raises:
+        NotFound: there is none.
+        IntegrityError: its `format` is damaged.
+        Unsupported: a newer kist wrote it.
+    """
+    try:
+        record = decode_format(store.get(FORMAT))
+    except NotFound:
+        raise NotFound(f"there is no repository at {name}: kist init makes one") from None
+    cache = Cache(_cache_path(record.id, name)) if cached else None
+    objects = Objects(store)
+    trees = Trees(objects)
+    rooms = Rooms(
+        store=store,
+        format=record,
+        authority=_authority(store, record, cache, name),
+        objects=objects,
+        trees=trees,
+        states=States(objects, trees),
+        cache=cache,
+        clock=clock or SystemClock(),
+        grace=grace,
+    )
+    return Repository(rooms, name)
+
+
+def _authority(store: Store, record: Format, cache: Cache | None, name: str) -> CommitAuthority:
+    if record.authority == "fork":
+        return ForkAuthority(store, record.id, cache)
+    if record.authority != "create":
+        raise Unsupported(f"commits of the repository at {name} are decided by a {record.authority}: open it through its server")
+    if not isinstance(store, ConditionalStore):
+        raise Unsupported(f"the store at {name} has no put-if-absent any more, by which the commits of this repository are decided")
+    return CreateAuthority(_ProbedStore(store, name), record.id, cache)
+
+
+class _ProbedStore:
+    """A conditional store that is tried, once for each process, before the first commit: one that stopped honouring put-if-absent must fail loudly."""
+
+    def __init__(self, store: ConditionalStore, name: str) -> None:
+        self._store, self._name, self._probed = store, name, False
+        self.get, self.get_range, self.head, self.list = store.get, store.get_range, store.head, store.list
+        self.list_folders, self.put, self.delete = store.list_folders, store.put, store.delete
+
+    def create(self, key: str, data: bytes) -> None:
+        if not self._probed:
+            found = probe_quickly(self._store, "gc/run/")
+            if not found.put_if_absent:
+                raise Unsupported(f"the store at {self._name} no longer honours put-if-absent ({'; '.join(found.reasons)}): nothing was committed")
+            self._probed = True
+        self._store.create(key, data)
+
+
+def _cache_path(repo: str, name: str) -> str:
+    """Return where the cache of a repository is: by its id and its place, for a copy is another one."""
+    place = name if "://" in name else os.path.realpath(name)
+    return str(settings.cache_home() / f"{repo}-{hashlib.sha256(place.encode()).hexdigest()[:16]}.sqlite")

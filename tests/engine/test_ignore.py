@@ -1,0 +1,134 @@
+"""What a save leaves out is what git would leave out."""
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from kist.engine.folders import scan
+from kist.engine.ignore import is_ignored, parse_rules
+from kist.errors import InvalidInput
+
+FOLDERS = ["", "a/", "a/b/", "a/b/a/", "b/", "b/a/", "ab/", "a.b/"]
+FILES = ["x", "ab.x", "b.y", "x y", "x ", "#c", "!d", "-", "]", "a^b", "X1", "*", "x\ny"]
+
+pieces = st.sampled_from(
+    ["a", "b", "x", "y", ".", "*", "*", "?", "/", "/", "**/", "/**/", "[ab]", "[!a]", "[^b-y]", "[]-]", "[[:upper:]]", "[", "\\", "\\*", " ", "#", "!", "-"]
+)
+patterns = st.builds("".join, st.lists(pieces, min_size=1, max_size=6)).filter(lambda text: not is_git_quirk(text))
+lines = st.builds(lambda mark, pattern, end: mark + pattern + end, st.sampled_from(["", "", "!"]), patterns, st.sampled_from(["", "", "/", " "]))
+rules = st.lists(lines, max_size=5)
+asked_lines = lines.filter(lambda line: not line.startswith("#") and not line.endswith(" "))  # git takes these literally
+
+
+def is_git_quirk(pattern: str) -> bool:
+    """Git's documentation and its code part here: after a literal beginning (``ab**/x``) and before an escaped slash, stars become special."""
+    stars = pattern.find("**")
+    return (stars > 0 and pattern[stars - 1] != "/") or "\\/" in pattern or re.search(r"\[[^\]]*/", pattern) is not None
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    if shutil.which("git") is None:
+        pytest.skip("needs git to compare with")
+    top = tmp_path_factory.mktemp("ignored") / "tree"
+    for folder in FOLDERS:
+        (top / folder).mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            (top / folder / name).touch()
+    subprocess.run(["git", "init", "-q", str(top)], check=True)
+    yield top
+
+
+def kept_by_git(top: Path, asked: list[str]) -> set[str]:
+    command = ["git", "-c", "core.excludesFile=/dev/null", "ls-files", "-o", "-z", "--exclude-per-directory=.kistignore"]
+    for pattern in asked:
+        command += [f"--exclude={pattern}"]
+    found = subprocess.run(command, cwd=top, check=True, capture_output=True).stdout
+    return set(found.decode().split("\0")) - {""}
+
+
+def kept_by_us(top: Path, asked: list[str]) -> set[str]:
+    found = scan(top, ignore=asked, skipped=lambda path, reason: pytest.fail(f"{path}: {reason}"))
+    return {item.path for item in found if item.kind == "file" and not item.path.startswith(".git/")}
+
+
+@pytest.mark.peer("git")
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(top=rules, nested=rules, deep=rules, asked=st.lists(asked_lines, max_size=2))
+@example(top=["*", "!*/", "!*.x"], nested=[], deep=[], asked=[])
+@example(top=["x", "/a/b/**"], nested=["!x", "b/"], deep=["!*"], asked=[])
+@example(top=["**/a/**/x", "a/**", "!a/b/"], nested=["!b.y"], deep=[], asked=["!ab.x"])
+@example(top=["\\#c", "\\!d", "x\\ ", "[]-]", "a[^x]b", "\\*"], nested=[], deep=[], asked=[])
+@example(top=["[b-a]", "[[:upper:]]?", "[[:nope:]]", "[", "a\\"], nested=["# x", "", "/"], deep=["!"], asked=[])
+def test_keeps_what_git_keeps(tree: Path, top: list[str], nested: list[str], deep: list[str], asked: list[str]) -> None:
+    for folder, own in (("", top), ("a", nested), ("a/b", deep)):
+        (tree / folder / ".kistignore").write_text("".join(line + "\n" for line in own))
+    assert kept_by_us(tree, asked) == kept_by_git(tree, asked)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_reads_any_line_ending_and_a_byte_order_mark(tmp_path: Path, ending: str) -> None:
+    (tmp_path / ".kistignore").write_bytes(f"\ufeff*.log{ending}*.tmp".encode())
+    for name in ("a.log", "a.tmp", "a.csv"):
+        (tmp_path / name).touch()
+    assert kept_by_us(tmp_path, []) == {".kistignore", "a.csv"}
+
+
+def test_an_ignored_folder_is_not_entered(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / ".kistignore").write_text("!*\n")
+    (tmp_path / "cache" / "x").touch()
+    assert kept_by_us(tmp_path, ["cache/"]) == set()
+    assert [item.path for item in scan(tmp_path, ignore=["cache/"], skipped=print)] == [""]
+
+
+def test_a_folder_pattern_spares_a_file_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "cache").touch()
+    assert kept_by_us(tmp_path, ["cache/"]) == {"cache"}
+
+
+def test_a_question_mark_is_one_character_not_one_byte(tmp_path: Path) -> None:
+    (tmp_path / "é").touch()
+    assert kept_by_us(tmp_path, ["?"]) == set()
+
+
+def test_a_rules_file_that_is_a_link_or_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "rules").write_text("*.log\n")
+    (tmp_path / "a.log").touch()
+    (tmp_path / ".kistignore").symlink_to("rules")
+    assert kept_by_us(tmp_path, []) == {"rules"}
+    (tmp_path / ".kistignore").unlink()
+    (tmp_path / ".kistignore").mkdir()
+    assert kept_by_us(tmp_path, []) == {"rules", "a.log"}
+
+
+def test_one_string_is_no_list_of_patterns(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="list of patterns"):
+        scan(tmp_path, ignore="*.log", skipped=print)
+
+
+def test_a_rules_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".kistignore").write_bytes(b"x\n" * (1 << 20))
+    with pytest.raises(InvalidInput, match="patterns"):
+        list(scan(tmp_path, skipped=print))
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 40 + "b", "**/a/" * 20 + "b", "**/*a*/" * 12 + "b"])
+def test_no_pattern_takes_long(pattern: str) -> None:
+    found = parse_rules([pattern])
+    assert found is not None
+    started = time.process_time()
+    is_ignored([found], "a" * 255, "a" * 255, folder=False)
+    is_ignored([found], "a/" * 1000 + "c", "c", folder=False)
+    assert time.process_time() - started < 1
+
+
+def test_no_pattern_no_rules() -> None:
+    assert parse_rules(["", "# comment", "   ", "/", "!", "["]) is None
