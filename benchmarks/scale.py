@@ -36,7 +36,7 @@ PAGE = 1000
 REPEATS = 7
 CHANGES_PER_PATH = 20
 FILES_PER_FOLDER = 1000
-FILES_PER_COMMIT = 50_000
+FILES_PER_COMMIT = 10_000
 # Of a million files, 50,000 lie in a folder each.
 ONE_IN_A_FOLDER = 20
 BIG, HISTORY = "big.bin", "folder-00/asked-for.txt"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["Difference", "Info", "Problem", "Report", "Stats", "Version"]
+__all__ = ["Collected", "Difference", "Info", "Problem", "Report", "Stats", "Version"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,22 @@ class Difference:
     kind: Literal["file", "folder", "link"]
     old_size: int | None = None
     new_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What `collect` did: packs that got a tombstone, were packed anew or deleted; bytes as stored.
+
+    `waiting` packs have a tombstone and are deleted by a later run, once their grace is over.
+    """
+
+    marked: int
+    repacked: int
+    deleted: int
+    waiting: int
+    freed_bytes: int
+    live_bytes: int
+    dead_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

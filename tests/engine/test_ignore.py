@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,22 +18,49 @@ FOLDERS = ["", "a/", "a/b/", "a/b/a/", "b/", "b/a/", "ab/", "a.b/"]
 FILES = ["x", "ab.x", "b.y", "x y", "x ", "#c", "!d", "-", "]", "a^b", "X1", "*", "x\ny"]
 
 pieces = st.sampled_from(
-    ["a", "b", "x", "y", ".", "*", "*", "?", "/", "/", "**/", "/**/", "[ab]", "[!a]", "[^b-y]", "[]-]", "[[:upper:]]", "[", "\\", "\\*", " ", "#", "!", "-"]
+    [
+        "a",
+        "b",
+        "x",
+        "y",
+        ".",
+        "*",
+        "*",
+        "?",
+        "/",
+        "/",
+        "**/",
+        "/**/",
+        "[ab]",
+        "[!a]",
+        "[^b-y]",
+        "[]-]",
+        "[[:upper:]]",
+        "[",
+        "\\",
+        "\\*",
+        " ",
+        "#",
+        "!",
+        "-",
+    ]
 )
 patterns = st.builds("".join, st.lists(pieces, min_size=1, max_size=6)).filter(lambda text: not is_git_quirk(text))
-lines = st.builds(lambda mark, pattern, end: mark + pattern + end, st.sampled_from(["", "", "!"]), patterns, st.sampled_from(["", "", "/", " "]))
+lines = st.builds(
+    lambda mark, pattern, end: mark + pattern + end, st.sampled_from(["", "", "!"]), patterns, st.sampled_from(["", "", "/", " "])
+)
 rules = st.lists(lines, max_size=5)
 asked_lines = lines.filter(lambda line: not line.startswith("#") and not line.endswith(" "))  # git takes these literally
 
 
 def is_git_quirk(pattern: str) -> bool:
-    """Git's documentation and its code part here: after a literal beginning (``ab**/x``) and before an escaped slash, stars become special."""
+    """Where git's documentation and its code part: stars get special after a literal beginning (``ab**/x``) and before an escaped slash."""
     stars = pattern.find("**")
     return (stars > 0 and pattern[stars - 1] != "/") or "\\/" in pattern or re.search(r"\[[^\]]*/", pattern) is not None
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("git") is None:
         pytest.skip("needs git to compare with")
     top = tmp_path_factory.mktemp("ignored") / "tree"
@@ -43,7 +69,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in FILES:
             (top / folder / name).touch()
     subprocess.run(["git", "init", "-q", str(top)], check=True)
-    yield top
+    return top
 
 
 def kept_by_git(top: Path, asked: list[str]) -> set[str]:

@@ -1,8 +1,9 @@
 """A version as one file: tar, gzipped tar or zip. Streams in one pass, and the same entries always give the same bytes.
 
 Nothing of this machine or moment gets in: no user, no time of writing, no name of the gzip file, no trace of how content came in pieces.
-Modes, links and empty folders are kept; times to the nanosecond in tar, to the second in zip. What comes out of a repository is checked again, so
-that no name in an archive leads outside the folder that it is unpacked in. An archive that failed lacks its end: no tool takes it for whole.
+Modes, links and empty folders are kept; times to the nanosecond in tar, to the second in zip. What comes out of a repository is checked
+again, so that no name in an archive leads outside the folder that it is unpacked in. An archive that failed lacks its end, so that no tool
+takes it for whole.
 """
 
 import gzip
@@ -38,7 +39,7 @@ _SEPARATORS_ON_WINDOWS = re.compile(r"[/\\]")
 class Sink(Protocol):
     """Where an archive goes: written from front to back, never closed by us."""
 
-    def write(self, data: bytes, /) -> int | None:
+    def write(self, data: Buffer, /) -> int | None:
         """Write; return how many bytes were taken if that may be fewer."""
         ...
 
@@ -84,9 +85,9 @@ def export_tar(entries: Iterable[tuple[Entry, Content]], fileobj: Sink, *, gzip:
 
 
 def export_zip(entries: Iterable[tuple[Entry, Content]], fileobj: Sink, *, top: str) -> None:
-    """Write a zip, with ZIP64 where it is needed; arguments and errors as for `export_tar`.
+    r"""Write a zip, with ZIP64 where it is needed; arguments and errors as for `export_tar`.
 
-    Names that some unpacker would take for a path outside (``..\\x``, ``C:x``) are refused: a tar takes them.
+    Names that some unpacker would take for a path outside (``..\x``, ``C:x``) are refused: a tar takes them.
 
     Raises:
         InvalidInput: the entries are no tree that can be unpacked safely.
@@ -98,8 +99,6 @@ def export_zip(entries: Iterable[tuple[Entry, Content]], fileobj: Sink, *, top: 
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]  # needs only write and flush
         try:
             for name, entry, content in _named(entries, top):
-                if _ABSOLUTE_ON_WINDOWS.match(name) or ".." in _SEPARATORS_ON_WINDOWS.split(name):
-                    raise InvalidInput(f"{name!r} in a zip would lead outside on Windows: export a .tar.gz")
                 info = _zip_info(name, entry)
                 if entry.kind == "folder":
                     archive.mkdir(info)
@@ -125,7 +124,7 @@ class _Forward:
     def write(self, data: Buffer) -> int:
         rest = memoryview(data)
         while self._sink is not None and rest:
-            taken = self._sink.write(rest)  # type: ignore[arg-type]  # every binary file takes a memoryview, as typeshed's own do
+            taken = self._sink.write(rest)
             rest = rest[len(rest) if taken is None else taken :]
         return len(memoryview(data))
 
@@ -160,7 +159,8 @@ def _sized(entry: Entry, content: Content) -> Iterator[Buffer]:
         if size_bytes != entry.size:
             raise IntegrityError(f"it should have {entry.size} bytes, its content has {size_bytes} or more: run `kist verify`")
     except KistError as error:
-        raise name_path(error, entry.path)
+        name_path(error, entry.path)
+        raise
 
 
 def _even(pieces: Iterable[Buffer]) -> Iterator[Buffer]:
@@ -208,6 +208,8 @@ def _tar_info(name: str, entry: Entry) -> tarfile.TarInfo:
 
 
 def _zip_info(name: str, entry: Entry) -> zipfile.ZipInfo:
+    if _ABSOLUTE_ON_WINDOWS.match(name) or ".." in _SEPARATORS_ON_WINDOWS.split(name):
+        raise InvalidInput(f"{name!r} in a zip would lead outside on Windows: export a .tar.gz")
     seconds = entry.mtime_ns // NANOSECONDS
     first, last = DOS_SECONDS
     clamped = datetime.fromtimestamp(min(max(seconds, first), last), UTC)

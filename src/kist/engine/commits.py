@@ -82,10 +82,12 @@ class Session:
             Conflict: another writer changed the same path meanwhile.
             StoreError: the store failed; the outcome may be unknown, and the message says so then.
         """
-        if not made.changed.count and not always:
-            return None
         rooms, state, txn = self._rooms, self.state, new_txn()
         guard = Guard(rooms.objects, rooms.store, self.writer, rooms.clock, grace=rooms.grace)
+        if not made.changed.count and not always:
+            if self.writer.reused:
+                guard.before()  # content that was read again heals what was found damaged
+            return None
         for _ in range(ATTEMPTS):
             entry = _entry(rooms, self.branch, self.writer, state, made, note, txn, merged)
             self.writer.flush()

@@ -1,24 +1,35 @@
 """A folder on this machine that a repository is written into: nothing outside it is ever touched, whatever the repository says.
 
-Every path is walked segment by segment from one open folder, and no link is followed, not even one that is planted while we work: names are
-only ever given relative to an open folder (openat), with O_NOFOLLOW. A file is written beside its place under a name of ours and then takes its
-place at once, so half a file is never seen. Links are data: they keep their target literally, wherever it points.
+Every path is walked segment by segment from one open folder, and no link is followed, not even one that is planted while we work: names
+are only ever given relative to an open folder (openat), with O_NOFOLLOW. A file is written beside its place under a name of ours and then
+takes its place at once, so half a file is never seen. Links are data: they keep their target literally, wherever it points.
 """
 
+import contextlib
 import errno
 import itertools
 import os
 import secrets
 import stat
-import tempfile
-import unicodedata
 from collections.abc import Buffer, Callable, Iterable, Iterator
 from typing import Self
 
 from kist.engine.entries import Entry, check_path, sort_key
 from kist.errors import AlreadyExists, Conflict, Denied, IntegrityError, InvalidInput, KistError, StoreError
 
-__all__ = ["PERMISSIONS", "PRIVATE", "Content", "Destination", "Folder", "Stopped", "checked", "explain", "name_path", "refuse_obstacles"]
+__all__ = [
+    "OPEN_GIVEN_FOLDER",
+    "PERMISSIONS",
+    "PRIVATE",
+    "Content",
+    "Destination",
+    "Folder",
+    "Stopped",
+    "checked",
+    "explain",
+    "in_the_way",
+    "name_path",
+]
 
 Content = Callable[[], Iterable[Buffer]]
 """Gives the bytes of a file, piece by piece; may be called again for the same bytes."""
@@ -29,7 +40,9 @@ MAX_OPEN_FOLDERS = 64
 MAX_TARGET_BYTES = 4095
 TIMES_NS = range(-(1 << 63), 1 << 63)
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_GIVEN_FOLDER = OPEN_FOLDER & ~os.O_NOFOLLOW
 CREATE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+IN_THE_WAY = {errno.EEXIST: 0, errno.ENOTDIR: 0, errno.ELOOP: 0, errno.EISDIR: stat.S_IFDIR, errno.ENOTEMPTY: stat.S_IFDIR}
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
 
 
@@ -66,7 +79,7 @@ class Destination:
         # The folder that was entered last and those above it. A deep one has only its last ones open (None: closed meanwhile).
         self._path = ""
         self._names: list[str] = []
-        self._folders: list[Folder | None] = [Folder(os.open(local, OPEN_FOLDER & ~os.O_NOFOLLOW), fresh=fresh)]
+        self._folders: list[Folder | None] = [Folder(os.open(local, OPEN_GIVEN_FOLDER), fresh=fresh)]
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +97,8 @@ class Destination:
         Raises:
             OSError: something else is in the way, or this user may not.
         """
-        if path != self._path or self._folders[-1] is None:
+        folder = self._folders[-1]
+        if path != self._path or folder is None:
             names = path.split("/") if path else []
             common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(names, self._names, strict=False)))
             self._leave(common)
@@ -95,9 +109,7 @@ class Destination:
                 self._names.append(name)
                 self._path = "/".join(self._names)
                 self._trim()
-        top = self._folders[-1]
-        assert top is not None
-        return top
+        return folder
 
     def write(self, folder: Folder, name: str, entry: Entry, content: Content, tell: Callable[[int], None] | None) -> None:
         """Write a file into an entered folder, with its mode and time.
@@ -163,7 +175,10 @@ class Destination:
             raise IntegrityError(f"{entry.path!r} should have {entry.size} bytes, its content has {size_bytes} or more: run `kist verify`")
 
     def _publish(self, folder: Folder, temporary: str, name: str) -> None:
-        """Let a finished file take its place. `os.link` refuses a name that is taken; `os.rename` costs half, and does where we made the folder."""
+        """Let a finished file take its place.
+
+        `os.link` refuses a name that is taken; `os.rename` costs half, and does where we made the folder.
+        """
         at = folder.descriptor
         if not (self.overwrite or folder.fresh):
             try:
@@ -218,11 +233,9 @@ class Destination:
             self._folders[far] = None
 
     def _reopen(self) -> Folder:
-        """Return the last folder; where it was closed meanwhile, walk to it again from the nearest that is open, and keep some for the way up."""
+        """Return the last folder; if it was closed meanwhile, walk to it from the nearest that is open, and keep some for the way up."""
         last = len(self._folders) - 1
-        nearest = max(depth for depth, folder in enumerate(self._folders) if folder is not None)
-        folder = self._folders[nearest]
-        assert folder is not None
+        nearest, folder = max((depth, folder) for depth, folder in enumerate(self._folders) if folder is not None)
         for depth in range(nearest + 1, last + 1):
             below = self._open(folder, self._names[depth - 1])
             if self._folders[depth - 1] is None:
@@ -269,74 +282,17 @@ def _check_target(entry: Entry) -> None:
         raise InvalidInput(f"the link {entry.path!r} has a target that no file system takes: {entry.target[:80]!r}")
 
 
-def refuse_obstacles(entries: Iterable[tuple[Entry, Content]], local: str, *, overwrite: bool) -> None:
-    """Look through all entries before the first byte is written, so that nothing is half done for a reason that could be known.
-
-    Raises:
-        InvalidInput: the tree holds what may not leave it, or names that this file system takes for one.
-        AlreadyExists: something is in the way.
-    """
-    twins = _Twins()
-    root = _open_filled(local)
-    missing = "/"
-    try:
-        for entry, _ in checked(entries):
-            path, folder = entry.path, entry.kind == "folder"
-            twins.add(path)
-            if root is None or not path or path.startswith(missing):
-                continue
-            found = _form(root, path)
-            if _is_obstacle(found, folder=folder, overwrite=overwrite):
-                raise AlreadyExists(_in_the_way(f"{local}/{path}", found))
-            if folder and found != stat.S_IFDIR:
-                missing = f"{path}/"
-    finally:
-        if root is not None:
-            os.close(root)
-    if twins.found and _folds_case(local):
-        raise InvalidInput(f"{twins.found!r} and its neighbour differ in case alone, and {local} can't hold both: restore to another disk")
-
-
-def _open_filled(local: str) -> int | None:
-    """Open a folder that has something in it; None if there is nothing that could be in the way."""
-    try:
-        with os.scandir(local) as found:
-            return os.open(local, OPEN_FOLDER & ~os.O_NOFOLLOW) if next(found, None) else None
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise explain(error, "", local) from error
-
-
-def _form(root: int, path: str) -> int:
-    """Return what kind of thing `path` is, 0 if it is not there. What can't be told now is found out when it is written."""
-    try:
-        return stat.S_IFMT(os.lstat(path, dir_fd=root).st_mode)
-    except OSError:
-        return 0
-
-
-def _is_obstacle(found: int, *, folder: bool, overwrite: bool) -> bool:
-    """Tell whether what was found may not be replaced: folders merge with folders, and are never removed."""
-    if not found:
-        return False
-    if folder:
-        return found != stat.S_IFDIR and not overwrite
-    return found == stat.S_IFDIR or not overwrite
-
-
 def explain(error: Exception, path: str, local: str) -> Exception:
     """Return what to raise for an error that happened at `path`: one of ours, that names it."""
     if isinstance(error, KistError):
-        return name_path(error, path)
+        name_path(error, path)
+        return error
     if not isinstance(error, OSError):
         error.add_note(f"while {path!r} was restored")
         return error
     place = f"{local}/{path}" if path else local
-    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ELOOP):
-        return AlreadyExists(_in_the_way(place, 0))
-    if error.errno in (errno.EISDIR, errno.ENOTEMPTY):
-        return AlreadyExists(_in_the_way(place, stat.S_IFDIR))
+    if error.errno in IN_THE_WAY:
+        return AlreadyExists(in_the_way(place, IN_THE_WAY[error.errno]))
     if error.errno == errno.ENOENT:
         return Conflict(f"{place} or a folder above it vanished meanwhile: see that nothing else works there, and restore again")
     if isinstance(error, PermissionError):
@@ -344,24 +300,22 @@ def explain(error: Exception, path: str, local: str) -> Exception:
     return StoreError(f"{place} can't be written: {error.strerror or error}")
 
 
-def name_path(error: KistError, path: str) -> KistError:
-    """Return an error whose message names the path, as a reader of the message alone needs it."""
-    if path not in str(error):
+def name_path(error: KistError, path: str) -> None:
+    """Add the path to the message of an error, if it lacks it: often the message is all that is shown."""
+    if path and repr(path) not in str(error):
         error.args = (f"{path!r}: {error}",)
-    return error
 
 
-def _in_the_way(place: str, found: int) -> str:
+def in_the_way(place: str, found: int) -> str:
+    """Say that `place` is taken, by a folder or (0) by whatever it is."""
     if found == stat.S_IFDIR:
         return f"{place} is a folder, and something else should go there: move it away, or restore elsewhere"
     return f"{place}: something is there already: restore elsewhere, or with overwrite=True"
 
 
 def _remove(folder: Folder, name: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # The error that brought us here says more.
         os.unlink(name, dir_fd=folder.descriptor)
-    except OSError:
-        pass  # The error that brought us here says more.
 
 
 def _is_there(folder: Folder, name: str) -> bool:
@@ -370,34 +324,3 @@ def _is_there(folder: Folder, name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-class _Twins:
-    """Finds a path with a neighbour that only differs in case or Unicode form. Keeps little: of most names, nothing."""
-
-    def __init__(self) -> None:
-        self.found = ""
-        self._seen: list[tuple[str, set[str]]] = [("", set())]
-
-    def add(self, path: str) -> None:
-        parent, _, name = path.rpartition("/")
-        while parent != self._seen[-1][0] and self._seen[-1][0] and not parent.startswith(self._seen[-1][0] + "/"):
-            self._seen.pop()
-        if parent != self._seen[-1][0]:
-            self._seen.append((parent, set()))
-        seen = self._seen[-1][1]
-        folded = name.lower() if name.isascii() else unicodedata.normalize("NFC", name).lower()
-        if folded in seen:
-            self.found = path
-        elif folded != name or not name.isascii():
-            # A plain lower-case name sorts behind its upper-case twin, so it only needs to look.
-            seen.add(folded)
-
-
-def _folds_case(local: str) -> bool:
-    """Return whether the disk below `local` takes ``a`` and ``A`` for one name: asked only when it matters."""
-    while not os.path.isdir(local):
-        local = os.path.dirname(os.path.abspath(local))
-    with tempfile.NamedTemporaryFile(prefix=".kist-Case-", dir=local) as probe:
-        folder, name = os.path.split(probe.name)
-        return os.path.lexists(os.path.join(folder, name.swapcase()))

@@ -1,9 +1,9 @@
-"""Folders of this machine: what a save finds there (`scan`), and how a version comes back (`restore`), both in the order of a tree.
+"""What a save finds on this machine: a file or a folder, item by item in the order of a tree.
 
-A scan streams: no more than the names of one folder, and of those above it, are in memory. (Hence not `os.scandir`: each item needs an `lstat` anyway,
-and a million names are five times smaller than its entries.) Links are items, never followed; only the source itself may be
-one. What can't be kept (sockets, devices, names that are not Unicode) is reported and left out; what can't be *read* is an error: a save
-must not silently lack files.
+Streams: no more than the names of one folder, and of those above it, are in memory. (Hence not `os.scandir`: each item needs an `lstat`
+anyway, and a million names are five times smaller than its entries.) Links are items, never followed; only the source itself may be one.
+What can't be kept (sockets, devices, names that are not Unicode) is reported and left out; what can't be *read* is an error: a save must
+not silently lack files.
 """
 
 import errno
@@ -17,10 +17,9 @@ import msgspec
 
 from kist.engine.entries import MAX_PATH_BYTES, Kind
 from kist.engine.ignore import IGNORE_FILE, Rules, is_ignored, parse_rules
-from kist.engine.restoring import Progress, RestoreReport, restore
 from kist.errors import Denied, InvalidInput, NotFound, StoreError
 
-__all__ = ["Item", "Progress", "RestoreReport", "Skipped", "restore", "scan"]
+__all__ = ["Item", "Skipped", "scan"]
 
 Skipped = Callable[[str, str], None]
 """Called with the path and the reason for each thing that is left out without having been asked for."""
@@ -109,7 +108,7 @@ def _walk(top: str, found: os.stat_result, names: list[str], asked: tuple[Rules,
     """Walk depth first, without recursion: a tree may be 2,000 folders deep. The inner loop runs once per item of a save."""
     yield _item("", "folder", 0, found, "", top)
     lstat = os.lstat
-    local, prefix, target = top.rstrip("/") + "/", "", ""
+    local, prefix = top.rstrip("/") + "/", ""
     rules = _rules_in(asked, (), names, local, prefix)
     remaining = _sound_names(names, prefix, skipped)
     above: list[tuple[str, str, tuple[Rules, ...], Iterator[str]]] = []
@@ -123,8 +122,6 @@ def _walk(top: str, found: os.stat_result, names: list[str], asked: tuple[Rules,
                     continue
                 if form == stat.S_IFDIR:
                     names = os.listdir(here)
-                elif form == stat.S_IFLNK:
-                    target = os.readlink(here)
             except OSError as error:
                 _skip_or_raise(path, here, error, skipped)
                 continue
@@ -132,12 +129,8 @@ def _walk(top: str, found: os.stat_result, names: list[str], asked: tuple[Rules,
                 yield _item(path, "file", found.st_size, found, "", here)
             elif form == stat.S_IFDIR:
                 break
-            elif form != stat.S_IFLNK:
-                skipped(path, "is a device, a socket or a pipe: these have no content to keep")
-            elif _is_unicode(target):
-                yield _item(path, "link", 0, found, target, here)
-            else:
-                skipped(path, "its target is not valid UTF-8: make the link anew")
+            elif (item := _link(path, found, here, skipped)) is not None:
+                yield item
         else:
             if not above:
                 return
@@ -150,7 +143,7 @@ def _walk(top: str, found: os.stat_result, names: list[str], asked: tuple[Rules,
         remaining = _sound_names(names, prefix, skipped)
 
 
-def _item(path: str, kind: Kind, size: int, found: os.stat_result, target: str, local: str) -> Item:
+def _item(path: str, kind: Kind, size: int, found: os.stat_result, target: str, local: str) -> Item:  # noqa: PLR0917  keywords cost 5 %
     mode = found.st_mode & PERMISSIONS
     return Item(path, kind, size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev, mode, target, local)
 
@@ -196,12 +189,22 @@ def _judged_names(names: list[str], prefix: str, skipped: Skipped) -> Iterator[s
             skipped(path, f"its path is longer than {MAX_PATH_BYTES} bytes: move it up or rename it")
 
 
-def _is_unicode(text: str) -> bool:
+def _link(path: str, found: os.stat_result, local: str, skipped: Skipped) -> Item | None:
+    """Look at what is neither file nor folder: only a link can be kept."""
+    if not stat.S_ISLNK(found.st_mode):
+        skipped(path, "is a device, a socket or a pipe: these have no content to keep")
+        return None
     try:
-        text.encode()
+        target = os.readlink(local)
+    except OSError as error:
+        _skip_or_raise(path, local, error, skipped)
+        return None
+    try:
+        target.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        skipped(path, "its target is not valid UTF-8: make the link anew")
+        return None
+    return _item(path, "link", 0, found, target, local)
 
 
 def _rules_in(asked: tuple[Rules, ...], outer: tuple[Rules, ...], names: list[str], local: str, prefix: str) -> tuple[Rules, ...]:

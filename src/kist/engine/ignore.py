@@ -1,7 +1,8 @@
 """Which paths a save leaves out: gitignore syntax, judged item by item on the way down, as git itself does.
 
-The rules of a folder hold for all below it. What is asked last wins: the caller's patterns, then the deepest ``.kistignore``, and in each the
-last line that matches. A folder that is left out is not entered, so nothing below it can come back. A pattern that git would never match is dropped.
+The rules of a folder hold for all below it. The strongest that says anything decides: the caller's patterns, then the deepest
+``.kistignore``, and in each the last line that matches. A folder that is left out is not entered, so nothing below it can come back. A
+pattern that git would never match is dropped.
 
 Why not a package: `pathspec` asks whether a pattern covers a *file or any folder above it*. With ``*``, ``!*/``, ``!*.py`` it leaves out
 the folder ``a/`` that git enters, and everything in it would be missing from the save.
@@ -68,7 +69,7 @@ def parse_rules(lines: Iterable[str], folder: str = "") -> Rules | None:
     patterns = [pattern for line in lines if (pattern := _parse_line(line)) is not None]
     if not patterns:
         return None
-    groups = [_group(ignore, list(same)) for ignore, same in groupby(patterns, key=lambda pattern: pattern.ignore)]
+    groups = [_group(list(same), ignore=ignore) for ignore, same in groupby(patterns, key=lambda pattern: pattern.ignore)]
     return Rules(len(folder) + 1 if folder else 0, tuple(reversed(groups)))
 
 
@@ -84,7 +85,7 @@ def is_ignored(rules: Sequence[Rules], path: str, name: str, *, folder: bool) ->
     return False
 
 
-def _group(ignore: bool, lines: list[_Line]) -> _Group:
+def _group(lines: list[_Line], *, ignore: bool) -> _Group:
     def union(*, folders: bool, paths: bool) -> re.Pattern[str] | None:
         wanted = {line.regex: None for line in lines if line.whole_path is paths and (folders or not line.folders_only)}
         return re.compile("|".join(wanted), re.DOTALL) if wanted else None
@@ -121,8 +122,8 @@ def _parse_line(line: str) -> _Line | None:
 def _translate(pattern: str) -> str:
     """Return an expression for whole paths.
 
-    What follows a wildcard up to the next one is matched as early as possible and never tried again (an atomic group): the next wildcard can
-    take whatever a later match would have left, and no pattern, however hostile, takes more than polynomial time of a low degree.
+    What follows a wildcard up to the next one is matched as early as possible and never tried again (an atomic group): the next wildcard
+    can take whatever a later match would have left. So no pattern, however hostile, takes exponential time.
     """
     runs: list[list[str]] = [[]]
     for segment in pattern.split("/"):

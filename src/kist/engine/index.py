@@ -9,6 +9,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kist.engine.entries import Place
 from kist.engine.packs import TRAILER_BYTES, Frame, pack_key, pack_name, read_footer
@@ -18,7 +19,7 @@ from kist.ids import new_id
 from kist.stores.budget import map_ordered
 from kist.stores.protocols import ObjectMeta, ReadableStore, Store
 
-__all__ = ["Index", "Segment", "encode_segment", "load_footer", "write_segments"]
+__all__ = ["Index", "Located", "Segment", "encode_segment", "list_packs", "load_footer", "locate_all", "write_segments"]
 
 HEADER = struct.Struct("<8sIIII")
 RECORD = struct.Struct("<32sIIII")
@@ -27,6 +28,7 @@ FAN_OUT = 257
 SEGMENT_FRAMES = 1 << 20
 FOOTER_GUESS_BYTES = 64 << 10
 PACK_ID_BYTES = 16
+MERGED_PACKS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Segment:
             yield self._place(at)
             at += 1
 
+    def all(self) -> Iterator[tuple[bytes, Place]]:
+        """Yield every frame with its place."""
+        for frame_id, pack, offset, stored, raw in RECORD.iter_unpack(self.records):
+            yield frame_id, Place(self.packs[pack], offset, stored, raw)
+
     def _id(self, at: int) -> bytes:
         return bytes(self.records[at * RECORD.size : at * RECORD.size + 32])
 
@@ -53,10 +60,10 @@ class Segment:
         return Place(self.packs[pack], offset, stored, raw)
 
 
-def encode_segment(footers: Mapping[bytes, Iterable[Frame]]) -> bytes:
-    """Return the sealed bytes of a segment over some packs."""
-    packs = sorted(footers)
-    rows = sorted((frame.id, number, frame.offset, frame.stored, frame.raw) for number, pack in enumerate(packs) for frame in footers[pack])
+def encode_segment(frames: Mapping[bytes, Iterable[tuple[bytes, Place]]]) -> bytes:
+    """Return the sealed bytes of a segment over some packs and their frames."""
+    packs = sorted(frames)
+    rows = sorted((one, number, place.offset, place.stored, place.raw) for number, pack in enumerate(packs) for one, place in frames[pack])
     fan_out = array("I", [0] * FAN_OUT)
     for frame_id, *_ in rows:
         fan_out[frame_id[0] + 1] += 1
@@ -113,6 +120,51 @@ def list_packs(store: ReadableStore) -> dict[bytes, ObjectMeta]:
     return {pack: meta for meta in store.list("packs/") if (pack := pack_name(meta.key))}
 
 
+class Located(NamedTuple):
+    """All packs of a repository, the frames in each, those whose footer is damaged, and how many no segment covers."""
+
+    packs: dict[bytes, ObjectMeta]
+    frames: dict[bytes, list[tuple[bytes, Place]]]
+    damaged: dict[bytes, str]
+    uncovered: int
+
+
+def locate_all(store: ReadableStore, *, trust_segments: bool = True) -> Located:
+    """Return where every frame lies: from segments where they cover a pack, else from its footer.
+
+    Raises:
+        StoreError: the store failed.
+    """
+    packs = list_packs(store)
+    frames: dict[bytes, list[tuple[bytes, Place]]] = {}
+    for key in [meta.key for meta in store.list("index/")] if trust_segments else []:
+        try:
+            segment = decode_segment(store.get(key), what=f"index segment {key}")
+        except (IntegrityError, NotFound):
+            continue
+        fresh = {pack for pack in segment.packs if pack in packs and pack not in frames}
+        frames |= {pack: [] for pack in fresh}
+        for frame_id, place in segment.all():
+            if place.pack in fresh:
+                frames[place.pack].append((frame_id, place))
+    damaged: dict[bytes, str] = {}
+
+    def footer(pack: bytes) -> list[Frame] | None:
+        try:
+            return load_footer(store, pack, packs[pack].size_bytes)
+        except IntegrityError as error:
+            damaged[pack] = str(error)
+            return None
+        except NotFound:
+            return None
+
+    missing = [pack for pack in packs if pack not in frames]
+    for pack, found in zip(missing, map_ordered(footer, missing), strict=True):
+        if found is not None:
+            frames[pack] = [(frame.id, frame.place(pack)) for frame in found]
+    return Located(packs, frames, damaged, len(missing))
+
+
 class Index:
     """Finds frames that are not where their places say. Threads may share one."""
 
@@ -162,14 +214,18 @@ class Index:
             return []
 
 
-def write_segments(store: Store, footers: Mapping[bytes, list[Frame]]) -> list[str]:
-    """Write segments that cover these packs, at most about a million frames each, and return their keys."""
+def write_segments(store: Store, frames: Mapping[bytes, list[tuple[bytes, Place]]]) -> list[str]:
+    """Write segments that cover these packs, about a million frames each, and return their keys.
+
+    Raises:
+        StoreError: the store failed.
+    """
     keys: list[str] = []
-    part: dict[bytes, list[Frame]] = {}
+    part: dict[bytes, list[tuple[bytes, Place]]] = {}
     count = 0
-    for pack, frames in footers.items():
-        part[pack] = frames
-        count += len(frames)
+    for pack in sorted(frames):
+        part[pack] = frames[pack]
+        count += len(frames[pack])
         if count >= SEGMENT_FRAMES:
             keys.append(_put_segment(store, part))
             part, count = {}, 0
@@ -178,8 +234,7 @@ def write_segments(store: Store, footers: Mapping[bytes, list[Frame]]) -> list[s
     return keys
 
 
-def _put_segment(store: Store, footers: Mapping[bytes, list[Frame]]) -> str:
-    level = 0 if len(footers) < 256 else 1  # noqa: PLR2004 - merged ones are worth keeping
-    key = f"index/{level}-{new_id()}"
-    store.put(key, encode_segment(footers))
+def _put_segment(store: Store, frames: Mapping[bytes, list[tuple[bytes, Place]]]) -> str:
+    key = f"index/{0 if len(frames) < MERGED_PACKS else 1}-{new_id()}"
+    store.put(key, encode_segment(frames))
     return key

@@ -87,6 +87,19 @@ class Objects:
         """
         return next(iter(self.read_all([(frame_id, place)])))[1]
 
+    def is_intact(self, frame_id: bytes, place: Place) -> bool:
+        """Say whether a frame is at a place, every byte of it.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        try:
+            data = self.store.get_range(pack_key(place.pack), start=place.offset, end=place.offset + FRAME_HEADER.size + place.stored)
+            decode_frame(place, frame_id, data)
+        except (NotFound, IntegrityError):
+            return False
+        return True
+
     def read_all(self, wanted: Sequence[Wanted]) -> Iterator[tuple[bytes, bytes]]:
         """Yield ``(id, raw)`` for all wanted frames, grouped by where they lie, not in the order asked: frames that lie together cost one request.
 

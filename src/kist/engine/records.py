@@ -20,6 +20,7 @@ __all__ = [
     "Forgotten",
     "Format",
     "RefEntry",
+    "Run",
     "Tombstone",
     "VersionRecord",
     "canonical_json",
@@ -101,6 +102,13 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     repo: str
     pack: bytes
     run: str
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """§10: a collector's note of the packs that it deleted."""
+
+    repo: str
+    deleted: tuple[bytes, ...]
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from kist.stores.budget import map_ordered
 from kist.stores.conditional import create_once
 from kist.stores.protocols import ConditionalStore, ReadableStore, Store
 
-__all__ = ["CommitAuthority", "CreateAuthority", "EntryCache", "ForkAuthority", "Line", "encode_entry", "ref_prefix"]
+__all__ = ["CommitAuthority", "CreateAuthority", "EntryCache", "ForkAuthority", "Line", "check_entry", "encode_entry", "entry_seal", "ref_prefix"]
 
 CHECKPOINT_EVERY = 1000
 TAG_SEQ = 0
@@ -67,6 +67,10 @@ class CommitAuthority(Protocol):
         """Yield the entries of a ref, newest first, from a number downwards."""
         ...
 
+    def all_entries(self, ref: str) -> Iterator[RefEntry]:
+        """Yield every entry that is stored below a ref, also those that count for nothing."""
+        ...
+
 
 def ref_prefix(ref: str) -> str:
     """Return where the entries of ``heads/<branch>`` or ``tags/<tag>`` lie."""
@@ -81,6 +85,20 @@ def encode_entry(entry: RefEntry) -> bytes:
 def entry_seal(entry: RefEntry) -> bytes:
     """Return the seal of an entry, by which later ones name it."""
     return digest(encode(entry))
+
+
+def check_entry(repo: str, ref: str, key: str, data: bytes) -> RefEntry:
+    """Return the entry of a ref that the bytes under a key hold.
+
+    Raises:
+        IntegrityError: they are damaged, or belong elsewhere.
+    """
+    what = f"ref entry {key}"
+    entry = decode(unseal(data, what=what), RefEntry, what=what)
+    name = key.removeprefix(ref_prefix(ref))
+    if entry.repo != repo or entry.ref != ref or name not in (slot(entry.seq), fork_slot(entry.seq, entry.txn)):
+        raise IntegrityError(f"{what} belongs elsewhere: to {entry.ref} number {entry.seq} of repository {entry.repo}")
+    return entry
 
 
 class _Entries:
@@ -107,11 +125,7 @@ class _Entries:
 
     def check(self, ref: str, key: str, data: bytes) -> RefEntry:
         """Return the entry that some bytes hold, if it belongs under this key."""
-        entry = decode(unseal(data, what=f"ref entry {key}"), RefEntry, what=f"ref entry {key}")
-        name = key.removeprefix(ref_prefix(ref))
-        if entry.repo != self.repo or entry.ref != ref or name not in (slot(entry.seq), fork_slot(entry.seq, entry.txn)):
-            raise IntegrityError(f"ref entry {key} belongs elsewhere: to {entry.ref} number {entry.seq} of repository {entry.repo}")
-        return entry
+        return check_entry(self.repo, ref, key, data)
 
     def read_all(self, ref: str, keys: Iterable[str]) -> Iterator[RefEntry]:
         """Yield the entries under some keys, in their order, many at once."""
@@ -175,6 +189,10 @@ class CreateAuthority:
             if entry is None:
                 return
             yield entry
+
+    def all_entries(self, ref: str) -> Iterator[RefEntry]:
+        """Yield every entry that is stored below a ref."""
+        return self._entries.read_all(ref, self._entries.keys(ref))
 
     def _or_none(self, ref: str, key: str) -> RefEntry | None:
         try:
@@ -251,6 +269,10 @@ class ForkAuthority:
         if ref.startswith("tags/"):
             keys = iter(list(keys)[:1])
         yield from self._entries.read_all(ref, keys)
+
+    def all_entries(self, ref: str) -> Iterator[RefEntry]:
+        """Yield every entry that is stored below a ref, also those that count for nothing."""
+        return self._entries.read_all(ref, self._entries.keys(ref))
 
     def _listed(self, ref: str, floor: int) -> list[str]:
         """Return the keys above a checkpoint, newest first."""

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 from kist import settings
 from kist.engine.archives import export_tar, export_zip, format_of
@@ -26,11 +26,8 @@ from kist.engine.states import Parent, record_of
 from kist.engine.transactions import Source, Transaction
 from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from kist.ids import check_ref_name, new_txn, short
-from kist.models import Difference, Info, Report, Version
+from kist.models import Collected, Difference, Info, Report, Version
 from kist.stores.local import LocalStore
-
-if TYPE_CHECKING:
-    from kist.engine.collect import Collected
 
 __all__ = ["Repository"]
 
@@ -413,7 +410,7 @@ class Repository:
         """
         from kist.engine.verify import verify  # noqa: PLC0415 - seldom used, and large
 
-        return verify(self._rooms, self._history, level, progress=progress)
+        return verify(self._rooms, level, progress=progress)
 
     def repair(self) -> list[str]:
         """Rebuild what can be derived: the index from footers, and packs whose footers are damaged from their frames. Return what was done.
@@ -425,7 +422,7 @@ class Repository:
 
         return repair(self._rooms)
 
-    def collect(self, *, dry_run: bool = False) -> "Collected":
+    def collect(self, *, dry_run: bool = False) -> Collected:
         """Free what no version needs: mark it now, delete it once it was marked for a whole grace (24 hours). Safe beside writers.
 
         Raises:
@@ -434,7 +431,7 @@ class Repository:
         """
         from kist.engine.collect import collect  # noqa: PLC0415 - seldom used, and large
 
-        return collect(self._rooms, self._history, dry_run=dry_run)
+        return collect(self._rooms, dry_run=dry_run)
 
     def _commit(self, session: Session, made: Made, note: Note, *, always: bool, concurrent: Concurrent, merged: tuple[Parent, ...] = ()) -> Version:
         entry = session.commit(made, note, always=always, concurrent=concurrent, merged=merged)

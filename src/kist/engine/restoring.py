@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kist.engine.destination import PERMISSIONS, PRIVATE, Content, Destination, Folder, Stopped, checked, explain, refuse_obstacles
+from kist.engine.destination import PERMISSIONS, PRIVATE, Content, Destination, Folder, Stopped, checked, explain
 from kist.engine.entries import Entry, check_path
+from kist.engine.obstacles import refuse_obstacles
 from kist.errors import AlreadyExists, InvalidInput
 
 __all__ = ["Progress", "RestoreReport", "restore"]
@@ -54,8 +55,8 @@ def restore(
         destination: a path on this machine; missing folders are made.
         overwrite: whether files and links that are in the way are replaced. If not, they are found before anything is written.
         name: what a single item is called where it goes into a folder.
-        workers: how many files are written at once. More than one helps where content comes over a network; on a local disk it costs CPU time
-            for nothing. `entries` is then advanced by any of their threads, one at a time.
+        workers: how many files are written at once. More than one helps where content comes over a network; on a local disk it costs CPU
+            time for nothing. `entries` is then advanced by any of their threads, one at a time.
         progress: told of what is done.
 
     Raises:
@@ -130,7 +131,7 @@ class _Restoring:
         try:
             for thread in threads:
                 thread.join()
-        except BaseException as error:  # An interrupt: no worker may go on behind the caller's back. A second one is let through.
+        except BaseException as error:  # noqa: BLE001  An interrupt: no worker may go on behind the caller's back. A second is let through.
             self._fail(error)
             for thread in threads:
                 thread.join()
@@ -158,7 +159,7 @@ class _Restoring:
         try:
             while (job := self._take(job)) is not None:
                 self._write(*job)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  `run` raises it, in the caller's thread
             self._fail(error)
             if job is not None:
                 with self._lock:
@@ -173,7 +174,7 @@ class _Restoring:
                 self._size_bytes += done[1].size
             try:
                 job = None if self._failure is not None else next(self._jobs, None)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  as in `_work`
                 self._fail(error)
                 return None
             if job is not None:

@@ -8,6 +8,7 @@ A key is a path below the root. Symbolic links below the root are never followed
 
 import builtins
 import contextlib
+import fcntl
 import os
 import stat
 from collections.abc import Buffer, Iterator
@@ -28,6 +29,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _BELOW = _FOLDER | os.O_NOFOLLOW
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NAMELESS = getattr(os, "O_TMPFILE", 0)
+_FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)
 _NO_NAMELESS = frozenset({EOPNOTSUPP, EISDIR, EINVAL, ENOENT, ENOSYS})
 _NO_LINKS = frozenset({EPERM, EOPNOTSUPP, ENOSYS})
 
@@ -96,7 +98,7 @@ class LocalStore:
                 self._write(folder, name, data)
             except (FileExistsError, Unsupported):
                 self._replace(folder, name, data)
-            os.fsync(folder)
+            _sync(folder)
 
     def create(self, key: str, data: Buffer) -> None:
         """See `kist.stores.protocols.Create`."""
@@ -107,7 +109,7 @@ class LocalStore:
             except FileExistsError as error:
                 _refuse_folder(folder, name, key)
                 raise AlreadyExists(f"{key!r} exists already in {self.url}") from error
-            os.fsync(folder)
+            _sync(folder)
 
     def delete(self, key: str) -> None:
         """See `kist.stores.protocols.Delete`; folders stay, even when empty, so that nobody can remove one under a writer."""
@@ -116,7 +118,7 @@ class LocalStore:
         with translated(f"delete {key!r} from {self.url}"), absent, self._folder(tuple(above)) as folder:
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 os.unlink(name, dir_fd=folder)
-            os.fsync(folder)  # also if it was gone: whoever removed it may not have synced
+            _sync(folder)  # also if it was gone: whoever removed it may not have synced
 
     def _list(self, prefix: str, start_after: str) -> Iterator[ObjectMeta]:
         above = prefix.rpartition("/")[0]
@@ -177,7 +179,7 @@ class LocalStore:
             try:
                 folder, made = _step_or_make(above, segment)
                 if made or segments[:depth] not in self._durable:
-                    os.fsync(above)
+                    _sync(above)
                     self._durable.add(segments[:depth])
             finally:
                 os.close(above)
@@ -213,7 +215,7 @@ class LocalStore:
             return False
         try:
             _write_all(file, data)
-            os.fsync(file)
+            _sync(file)
             try:
                 os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder)  # with a folder given, Python follows the link to the open file
             except OSError as error:
@@ -221,7 +223,7 @@ class LocalStore:
                     raise
                 self._nameless = False
                 return False
-            os.fsync(file)  # btrfs logs nothing of a file that has no name yet: only now do its bytes reach the log
+            _sync(file)  # btrfs logs nothing of a file that has no name yet: only now do its bytes reach the log
         finally:
             os.close(file)
         return True
@@ -243,7 +245,7 @@ class LocalStore:
             try:
                 try:
                     _write_all(file, data)
-                    os.fsync(file)
+                    _sync(file)
                 finally:
                     os.close(file)
                 yield area, temp
@@ -290,7 +292,7 @@ def _make_root(root: str) -> None:
         os.mkdir(root)
     folder = os.open(above, _FOLDER)
     try:
-        os.fsync(folder)
+        _sync(folder)
     finally:
         os.close(folder)
 
@@ -325,6 +327,13 @@ def _refuse_folder(folder: int, name: bytes, key: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             raise Conflict(f"{key!r} is a folder here, or no plain file: a local store can't have an object of this name")
+
+
+def _sync(file: int) -> None:
+    """Make a file or folder durable; on macOS the disk must be told in so many words."""
+    os.fsync(file)
+    if _FULL_SYNC is not None:
+        fcntl.fcntl(file, _FULL_SYNC)
 
 
 def _write_all(file: int, data: Buffer) -> None:

@@ -46,7 +46,7 @@ def sweep(folder: int) -> int:
 
 def _is_debris(folder: int, name: str) -> bool:
     machine, pid, started, *_ = [*name.split("."), "", "", ""]
-    if machine == _machine() and pid.isdecimal():
+    if machine == _machine() and pid.isdecimal() and started:
         return _started(int(pid)) != started
     return time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > STRANGER_SECONDS
 
