@@ -132,8 +132,9 @@ def measure_listing(bench: Bench, options: argparse.Namespace) -> Iterator[Row]:
     yield Row(what=f"repository of {options.entries:,} files", figure=folder_bytes(bench.work / "repository") / 1e6, unit="MB")
     subfolders = options.entries // ONE_IN_A_FOLDER
     middle = subfolders // 2
+    full = (options.entries - subfolders) // FILES_PER_FOLDER // 2
     cases = (
-        (f"a folder of {FILES_PER_FOLDER:,} files", "files/00003", "", FILES_PER_FOLDER),
+        (f"a folder of {FILES_PER_FOLDER:,} files", f"files/{full:05}", "", FILES_PER_FOLDER),
         (f"the first {PAGE:,} of {subfolders:,} folders", "folders", "", min(PAGE, subfolders)),
         (f"{PAGE:,} in the middle of {subfolders:,} folders", "folders", f"{middle:06}", min(PAGE, subfolders - middle - 1)),
     )

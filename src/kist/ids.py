@@ -1,8 +1,7 @@
 """Names that people and programs give to versions: rules for ref names, and what ``NAME@REF`` may say."""
 
+import os
 import re
-import secrets
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -35,12 +34,12 @@ class Ref:
 
 def new_id() -> str:
     """Return 32 random hexadecimal digits."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def new_txn() -> bytes:
     """Return 16 random bytes that name one attempt to change something."""
-    return secrets.token_bytes(16)
+    return os.urandom(16)
 
 
 def short(version_id: str) -> str:

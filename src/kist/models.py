@@ -24,8 +24,8 @@ class Stats:
 class Version:
     """An immutable state of a repository.
 
-    The `id` names it for ever. The `number` is its position on its branch; where writers forked, several versions share one, and `txn` tells them apart.
-    `parents` are ids. A `forgotten` version still is in the log, but its content is not kept.
+    The `id` names it for ever. The `number` is its position on its branch; where writers forked, several versions share one, and `txn`
+    tells them apart. `parents` are ids. A `forgotten` version still is in the log, but its content is not kept.
     """
 
     id: str
@@ -51,7 +51,8 @@ class Version:
 class Info:
     """What a version has at a path. `path` is relative, `size` counts bytes (of all that is below a folder), `files` the files below it.
 
-    `hash` is the BLAKE3-256 of a file's content in hexadecimal, `crc32c` its CRC-32C; `mtime_ns` counts nanoseconds since 1970 UTC, None for a folder that was never saved by itself.
+    `hash` is the BLAKE3-256 of a file's content in hexadecimal, `crc32c` its CRC-32C; `mtime_ns` counts nanoseconds since 1970 UTC, None
+    for a folder that was never saved by itself.
     """
 
     path: str

@@ -111,9 +111,9 @@ def test_gear_table_is_that_of_the_vectors() -> None:
 )
 @each_chunker
 def test_cuts_do_not_depend_on_how_a_stream_arrives(cutter: Chunker, length: int, repeat: int, reads: list[int], seed: int) -> None:
-    # Reads of a byte each only repeat one question; their number is what costs.
-    reads = [max(read, length // 20) for read in reads]
     data = (blake3(b"%d" % seed).digest(length=length // repeat) + b"\0" * (seed % 400_000)) * repeat
+    # Reads of a byte each only repeat one question; it is their number that costs.
+    reads = [max(read, len(data) // 20) for read in reads]
     assert cuts_of_stream(cutter, data, reads) == cutter.cuts(data, final=True)
 
 

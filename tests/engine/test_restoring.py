@@ -336,6 +336,11 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, out: Path) -> None:
     out.mkdir(mode=0o755)
     with ordinary_user(), pytest.raises(Denied, match="x"):
         restore([file("x")], out, overwrite=False)
+    for mode in (0o300, 0o000):
+        out.chmod(mode)
+        with ordinary_user(), pytest.raises(Denied, match="out"):
+            restore(TWINS["files"], out, overwrite=True)
+    out.chmod(0o755)
     with ordinary_user(), pytest.raises(Denied, match="below"):
         restore([file("x")], out / "below", overwrite=False)
 

@@ -95,6 +95,14 @@ def test_a_missing_root_is_not_found(tmp_path: Path) -> None:
         LocalStore(tmp_path / "missing")
 
 
+@pytest.mark.parametrize("verb", ["get", "list", "list_folders", "put", "create", "delete"])
+def test_a_root_that_vanishes_is_no_empty_store(store: LocalStore, verb: str) -> None:
+    Path(store.root).rmdir()
+    arguments = {"put": ("a", b""), "create": ("a", b""), "list": (), "list_folders": ("",)}.get(verb, ("a",))
+    with pytest.raises(StoreError, match="is gone"):
+        list(getattr(store, verb)(*arguments))
+
+
 def test_a_root_can_be_made(tmp_path: Path) -> None:
     store = open_local(f"{tmp_path}/x/y", create=True)
     store.put("a", b"1")

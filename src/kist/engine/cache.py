@@ -14,28 +14,26 @@ from typing import Any, NamedTuple
 
 from kist.engine.entries import Place
 
-__all__ = ["Cache", "KnownFile", "signature"]
+__all__ = ["Cache", "KnownFile", "decode_known", "encode_known", "signature"]
 
 SCHEMA = """
 create table if not exists frames (id blob primary key, pack blob, offset int, stored int, raw int) without rowid;
 create table if not exists entries (key text primary key, data blob) without rowid;
-create table if not exists files (
-  root text, key blob, signature blob, hash blob, crc int, recipe blob, pack blob, offset int, stored int, raw int, primary key (root, key)
-) without rowid;
+create table if not exists files (root text, key blob, known blob, primary key (root, key)) without rowid;
 create table if not exists history (ref text, seq int, txn blob, version blob, filter blob, primary key (ref, seq, txn)) without rowid;
 create table if not exists changes (path text, ref text, seq int, txn blob, primary key (path, ref, seq, txn)) without rowid;
 pragma user_version = 1;
 """
 SIGNATURE = struct.Struct("<qqqQQ")
+KNOWN = struct.Struct("<32sI16sIII")
+NOWHERE = Place(bytes(16), 0, 0, 0)
 LOOKUP = 500
 BUSY_SECONDS = 5.0
 
 
 class KnownFile(NamedTuple):
-    """A file as an earlier save found it: `signature` of what the system said of it, and what its content was."""
+    """What the content of a file was when an earlier save read it."""
 
-    key: bytes
-    signature: bytes
     hash: bytes
     crc32c: int
     recipe: bytes
@@ -47,6 +45,17 @@ def signature(size: int, mtime_ns: int, ctime_ns: int, inode: int, device: int) 
     return SIGNATURE.pack(size, mtime_ns, ctime_ns, inode, device)
 
 
+def encode_known(sign: bytes, known: KnownFile) -> bytes:
+    """Return a row's value: it starts with the signature, so that unchanged files need not be decoded."""
+    return sign + KNOWN.pack(known.hash, known.crc32c, *(known.place or NOWHERE)) + known.recipe
+
+
+def decode_known(value: bytes) -> KnownFile:
+    """Return what a row's value says behind the signature."""
+    content, crc, *place = KNOWN.unpack_from(value, SIGNATURE.size)
+    return KnownFile(content, crc, value[SIGNATURE.size + KNOWN.size :], Place(*place) if place[0] != NOWHERE.pack else None)
+
+
 class Cache:
     """The cache of one repository. Threads may share one."""
 
@@ -54,6 +63,7 @@ class Cache:
         """Open the file at `path`, or make it; one that is no database is thrown away."""
         self._lock = threading.RLock()
         self._path = path
+        self._knows_frames = False
         self._db: sqlite3.Connection | None = None
         for _ in range(2):
             try:
@@ -81,6 +91,13 @@ class Cache:
             raise
         return db
 
+    @property
+    def knows_frames(self) -> bool:
+        """Whether any frame is remembered; asked once, for other processes only add."""
+        if not self._knows_frames:
+            self._knows_frames = bool(self._rows("select 1 from frames limit 1", ()))
+        return self._knows_frames
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -102,13 +119,15 @@ class Cache:
 
     def remember(self, placed: Iterable[tuple[bytes, Place]]) -> None:
         """Remember places."""
-        self._write("insert or replace into frames values (?, ?, ?, ?, ?)", ((one, *_place(place)) for one, place in placed))
+        rows = sorted((one, place.pack, place.offset, place.stored, place.raw) for one, place in placed)
+        self._write("insert or replace into frames values (?, ?, ?, ?, ?)", rows)
 
     def forget_packs(self, packs: Iterable[bytes]) -> None:
         """Forget what lies in packs that are gone, or must not be used."""
         gone = [(pack,) for pack in packs]
         self._write("delete from frames where pack = ?", gone)
-        self._write("delete from files where pack = ?", gone)
+        if gone:
+            self._write("delete from files where substr(known, ?, 16) = ?", ((SIGNATURE.size + 37, pack) for (pack,) in gone))
 
     # Ref entries
 
@@ -123,16 +142,13 @@ class Cache:
 
     # Files
 
-    def files(self, root: str) -> Iterator[KnownFile]:
-        """Yield what is known of the files below a folder of this machine, by their sort keys."""
-        for row in self._rows("select key, signature, hash, crc, recipe, pack, offset, stored, raw from files where root = ? order by key", (root,)):
-            key, sign, content, crc, recipe, *place = row
-            yield KnownFile(key, sign, content, crc, recipe, Place(*place) if place[0] else None)
+    def files(self, root: str) -> Iterator[tuple[bytes, bytes]]:
+        """Return sort key and `encode_known` value of the files below a folder of this machine, in order."""
+        return iter(self._rows("select key, known from files where root = ? order by key", (root,)))
 
-    def remember_files(self, root: str, known: Iterable[KnownFile], gone: Iterable[bytes]) -> None:
+    def remember_files(self, root: str, known: Iterable[tuple[bytes, bytes]], gone: Iterable[bytes]) -> None:
         """Remember files below a folder, and forget others."""
-        rows = ((root, one.key, one.signature, one.hash, one.crc32c, one.recipe, *_place(one.place)) for one in known)
-        self._write("insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._write("insert or replace into files values (?, ?, ?)", ((root, *one) for one in known))
         self._write("delete from files where root = ? and key = ?", ((root, key) for key in gone))
 
     # History
@@ -190,7 +206,3 @@ class Cache:
         self.close()
         with contextlib.suppress(OSError):
             os.unlink(self._path)
-
-
-def _place(place: Place | None) -> tuple[object, ...]:
-    return (place.pack, place.offset, place.stored, place.raw) if place else (None, 0, 0, 0)

@@ -11,51 +11,36 @@ __all__ = ["ChangedPaths", "filter_has"]
 MAX_LISTED = 1000
 BITS_PER_PATH = 10
 PROBES = 7
-MAX_FILTER_BYTES = 64 << 10
+MAX_HASHED = 10_000
 
 
 class ChangedPaths:
-    """Collects the paths of an update; beyond a thousand it keeps only their hashes."""
+    """Collects the paths of an update: all of them up to a thousand, hashes up to ten thousand, and then only that they are many."""
 
     def __init__(self) -> None:
         """Start with none."""
         self.count = 0
-        self.touched = 0
         self._paths: list[str] = []
-        self._hashes: set[bytes] | None = None
 
     def __call__(self, old: Entry | None, new: Entry | None) -> None:
         """Note a change; one of times alone counts as none."""
-        if old is None or new is None:
-            entry = old or new
-        elif same_entry(old, new):
-            return
-        else:
-            entry = new
-        if entry is None:
-            return
-        self.touched += 1
-        if old is None or new is None or not same_entry(old, new, times=False):
-            self.add(entry.path)
-
-    def add(self, path: str) -> None:
-        """Note a path."""
-        self.count += 1
-        if self._hashes is None and len(self._paths) < MAX_LISTED:
-            self._paths.append(path)
-            return
-        if self._hashes is None:
-            self._hashes = {digest for one in self._paths for digest in _hashes(one)}
-            self._paths = []
-        self._hashes.update(_hashes(path))
+        entry = new or old
+        if entry is not None and (old is None or new is None or not same_entry(old, new, times=False)):
+            self.count += 1
+            if self.count <= MAX_HASHED:
+                self._paths.append(entry.path)
 
     def listed(self) -> tuple[str, ...] | None:
         """Return the paths, sorted, or None if they are too many."""
-        return tuple(sorted(self._paths)) if self._hashes is None else None
+        return tuple(sorted(self._paths)) if self.count <= MAX_LISTED else None
 
     def filter(self) -> bytes:
         """Return the filter, empty if the paths are listed."""
-        return _filter(self._hashes) if self._hashes is not None else b""
+        if self.count <= MAX_LISTED:
+            return b""
+        if self.count > MAX_HASHED:
+            return b"\xff"
+        return _filter({_hash(one) for one in {above for path in self._paths for above in with_folders(path)}})
 
 
 def with_folders(path: str) -> Iterable[str]:
@@ -72,15 +57,11 @@ def filter_has(data: bytes, path: str) -> bool:
 
 
 def _filter(hashes: set[bytes]) -> bytes:
-    data = bytearray(min(MAX_FILTER_BYTES, max(1, len(hashes) * BITS_PER_PATH // 8)))
+    data = bytearray(max(1, len(hashes) * BITS_PER_PATH // 8))
     for digest in hashes:
         for bit in _bits(digest, len(data)):
             data[bit >> 3] |= 1 << (bit & 7)
     return bytes(data)
-
-
-def _hashes(path: str) -> Iterable[bytes]:
-    return (_hash(one) for one in with_folders(path))
 
 
 def _hash(path: str) -> bytes:

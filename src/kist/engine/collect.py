@@ -1,4 +1,4 @@
-"""Collecting (format 1, §10): find packs that nothing needs, mark them, and delete them once every writer had a whole grace to see the mark.
+"""Collecting (format 1, §10): find packs that nothing needs, mark them, delete them once every writer had a whole grace to see it.
 
 Two collectors may run at once, each as slowly as it likes, beside any writers. Age is measured by the store's own clock alone.
 A tombstone is never removed while its pack exists: it means that nobody may refer to the pack anew, which stays true for ever.
@@ -153,7 +153,13 @@ def _is_held_elsewhere(rooms: Rooms, marked: Mark, pack: bytes) -> bool:
     wanted = {one for one, _ in marked.located.frames[pack] if one in marked.needed}
     if not wanted:
         return True
-    holders = [(one, place) for other, frames in marked.located.frames.items() if other not in marked.tombs for one, place in frames if one in wanted]
+    holders = [
+        (one, place)
+        for other, frames in marked.located.frames.items()
+        if other not in marked.tombs
+        for one, place in frames
+        if one in wanted
+    ]
     found = {one for one, place in holders if rooms.objects.is_intact(one, place)}
     return found == wanted
 
@@ -183,7 +189,9 @@ def _store_time(rooms: Rooms, run: str) -> datetime:
     now = rooms.store.head(RUNS + run).modified
     latest = max((meta.modified for meta in rooms.store.list(RUNS)), default=now)
     if latest > now + timedelta(seconds=rooms.grace / 4):
-        raise StoreError(f"the store's clock went backwards: it says {now.isoformat()}, and an earlier run was at {latest.isoformat()}; nothing was collected")
+        raise StoreError(
+            f"the store's clock went backwards: it says {now.isoformat()}, an earlier run was at {latest.isoformat()}: nothing is collected"
+        )
     return now
 
 

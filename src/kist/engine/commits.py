@@ -68,14 +68,16 @@ class Session:
         root, totals = update_tree(self._rooms.trees, self.writer, self.state.root, changes, changed=changed)
         return Made(root, totals, changed)
 
-    def commit(self, made: Made, note: Note, *, always: bool = False, concurrent: Concurrent = "conflict", merged: tuple[Parent, ...] = ()) -> RefEntry | None:
+    def commit(
+        self, made: Made, note: Note, *, always: bool = False, concurrent: Concurrent = "conflict", merged: tuple[Parent, ...] = ()
+    ) -> RefEntry | None:
         """Make a tree the next version of the branch; return its entry, or None if nothing changed.
 
         Args:
             made: the tree.
             note: message and author.
             always: make a version even if nothing changed.
-            concurrent: what to do if another writer changed the same path meanwhile: ``"conflict"`` raises, ``"order"`` puts this change on top.
+            concurrent: if another writer changed the same path meanwhile: ``"conflict"`` raises, ``"order"`` puts this change on top.
             merged: versions of other branches that become parents too.
 
         Raises:
@@ -89,7 +91,7 @@ class Session:
                 guard.before()  # content that was read again heals what was found damaged
             return None
         for _ in range(ATTEMPTS):
-            entry = _entry(rooms, self.branch, self.writer, state, made, note, txn, merged)
+            entry = _entry(rooms, self.branch, self.writer, state=state, made=made, note=note, txn=txn, merged=merged)
             self.writer.flush()
             guard.before()
             if rooms.authority.commit(entry):
@@ -110,7 +112,9 @@ class Session:
         state = rooms.durable(self.writer, rooms.state(self.branch))
         merge_ = merge(rooms.trees, base.root, state.root, made.root)
         if merge_.conflicts and concurrent == "conflict":
-            raise Conflict(f"another version of {self.branch} changed {some(merge_.conflicts)} meanwhile: look at it (kist log), then save again")
+            raise Conflict(
+                f"another version of {self.branch} changed {some(merge_.conflicts)} meanwhile: look at it (kist log), then save again"
+            )
         self.state = state
         return state, self.made(merge_.changes)
 
@@ -121,20 +125,24 @@ def some(paths: Sequence[str]) -> str:
     return f"{named} and {len(paths) - SOME} more" if len(paths) > SOME else named
 
 
-def _entry(rooms: Rooms, branch: str, writer: Writer, state: State, made: Made, note: Note, txn: bytes, merged: tuple[Parent, ...] = ()) -> RefEntry:
+def _entry(
+    rooms: Rooms, branch: str, writer: Writer, *, state: State, made: Made, note: Note, txn: bytes, merged: tuple[Parent, ...] = ()
+) -> RefEntry:
     """Store the version's record; return the entry that would make it the head."""
     now = rooms.clock.now()
     record = VersionRecord(
         parents=(*state.parents, *(parent for parent in merged if parent not in state.parents)),
         tree=made.root.id,
         place=made.root.place,
-        number=max([state.highest, *(rooms.states.record(*parent).number for parent in merged)]) + 1 if rooms.authority.name == "fork" else state.highest + 1,
+        number=max([state.highest, *(rooms.states.record(*parent).number for parent in merged)]) + 1
+        if rooms.authority.name == "fork"
+        else state.highest + 1,
         time=max([now, state.time + 1, *(rooms.states.record(*parent).time + 1 for parent in merged)]),
         author=note.author,
         message=note.message,
         tool=TOOL,
         files=made.totals.files,
-        bytes=made.totals.size,
+        size=made.totals.size,
         new_bytes=writer.stats.new_bytes,
         reused_bytes=writer.stats.reused_bytes,
         changed=made.changed.listed(),
@@ -146,10 +154,20 @@ def _entry(rooms: Rooms, branch: str, writer: Writer, state: State, made: Made, 
     return ref_entry(rooms, f"heads/{branch}", record.number, (version, place, raw), previous=state.previous, txn=txn)
 
 
-def ref_entry(rooms: Rooms, ref: str, seq: int, version: tuple[bytes, Place, bytes], *, previous: tuple[bytes, ...], txn: bytes) -> RefEntry:
+def ref_entry(
+    rooms: Rooms, ref: str, seq: int, version: tuple[bytes, Place, bytes], *, previous: tuple[bytes, ...], txn: bytes
+) -> RefEntry:
     """Return the entry that makes a version (id, place, record) number `seq` of a ref."""
     return RefEntry(
-        repo=rooms.format.id, ref=ref, seq=seq, txn=txn, previous=previous, version=version[0], place=version[1], record=version[2], time=rooms.clock.now()
+        repo=rooms.format.id,
+        ref=ref,
+        seq=seq,
+        txn=txn,
+        previous=previous,
+        version=version[0],
+        place=version[1],
+        record=version[2],
+        time=rooms.clock.now(),
     )
 
 
@@ -161,7 +179,7 @@ def merge_heads(rooms: Rooms, branch: str) -> None:
             return
         names = " and ".join(f"v{head.seq}-{head.txn.hex()[:8]}" for head in state.heads)
         made = Made(state.root, rooms.totals(state.root), ChangedPaths())
-        entry = _entry(rooms, branch, writer, state, made, Note(f"Merge {names}", "kist"), new_txn())
+        entry = _entry(rooms, branch, writer, state=state, made=made, note=Note(f"Merge {names}", "kist"), txn=new_txn())
         writer.flush()
         guard = Guard(rooms.objects, rooms.store, writer, rooms.clock, grace=rooms.grace)
         guard.before()

@@ -1,13 +1,14 @@
 """Content of files: streams to chunks, and chunks to streams.
 
-`Ingester` stores a stream in bounded memory, whatever its size. `ContentReader` is a seekable file that fetches nothing before it is read and then only what is
-read, with some read-ahead while reading goes forward; every chunk is checked.
+`Ingester` stores a stream in bounded memory, whatever its size. `ContentReader` is a seekable file that fetches nothing before it is read
+and then only what is read, with some read-ahead while reading goes forward; every chunk is checked.
 """
 
 import io
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Buffer, Callable, Iterator, Mapping
+from functools import cache
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
@@ -39,7 +40,7 @@ class ReadInto(Protocol):
 
 
 class Content(NamedTuple):
-    """What ingesting gives: bytes, BLAKE3-256, CRC-32C; `recipe` is empty if one chunk holds all, `place` is of the recipe or of that chunk."""
+    """What ingesting gives: bytes, BLAKE3-256, CRC-32C; `recipe` is empty if one chunk holds all, `place` is that of either."""
 
     size: int
     hash: bytes
@@ -79,7 +80,7 @@ class Ingester:
             used = cuts[-1] if cuts else 0
             view = self._memory[:used]
             hasher.update(view)
-            crc = crc32c(view, crc)
+            crc = crc32c()(view, crc)
             self._store(cuts, size, known, again, recipe.add)
             size += used
             if final:
@@ -105,9 +106,11 @@ class Ingester:
         view = self._memory[:size]
         placed: list[Part] = []
         self._store([size], 0, known, again, lambda *part: placed.append(part))
-        return Content(size, placed[0][0], crc32c(view, 0), b"", placed[0][1])
+        return Content(size, placed[0][0], crc32c()(view), b"", placed[0][1])
 
-    def _store(self, cuts: list[int], base: int, known: Mapping[bytes, Place], again: Again | None, add: Callable[[bytes, Place, int], None]) -> None:
+    def _store(
+        self, cuts: list[int], base: int, known: Mapping[bytes, Place], again: Again | None, add: Callable[[bytes, Place, int], None]
+    ) -> None:
         """Store the chunks of the buffer that are not stored yet, and pass each on in order."""
         chunks = []
         start = 0
@@ -282,8 +285,9 @@ class ContentReader(io.RawIOBase):
         return raw
 
 
-def crc32c(data: Buffer, value: int) -> int:
-    """Return the CRC-32C of some bytes that follow others whose CRC-32C is `value`."""
-    from crc32c import crc32c as compute  # noqa: PLC0415 - costs 30 ms, and only writers need it
+@cache
+def crc32c() -> Callable[..., int]:
+    """Return what computes the CRC-32C of some bytes, after others if theirs is given; loaded when first needed, for that takes a while."""
+    from crc32c import crc32c as compute  # noqa: PLC0415 - 30 ms, and only writers need it
 
-    return int(compute(data, value))
+    return compute

@@ -79,7 +79,11 @@ class Destination:
         # The folder that was entered last and those above it. A deep one has only its last ones open (None: closed meanwhile).
         self._path = ""
         self._names: list[str] = []
-        self._folders: list[Folder | None] = [Folder(os.open(local, OPEN_GIVEN_FOLDER), fresh=fresh)]
+        try:
+            top = os.open(local, OPEN_GIVEN_FOLDER)
+        except OSError as error:
+            raise explain(error, "", local) from error
+        self._folders: list[Folder | None] = [Folder(top, fresh=fresh)]
 
     def __enter__(self) -> Self:
         return self

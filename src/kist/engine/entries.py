@@ -1,21 +1,25 @@
 """One line of a tree: what a repository knows about a path, and the rules that a path obeys."""
 
-from typing import Literal
+from collections.abc import Collection, Iterable
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from kist.errors import InvalidInput
 
-__all__ = ["Entry", "Kind", "Place", "check_path", "same_entry", "sort_key"]
+__all__ = ["Entry", "Kind", "Place", "are_places", "check_path", "same_entry", "sort_key"]
 
 Kind = Literal["file", "folder", "link"]
 MAX_PATH_BYTES = 4096
+PACK_ID_BYTES = 16
+MAX_OFFSET = 2**32 - 1
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
+class Place(NamedTuple):
     """Where a frame lies: a hint, for packs may be rewritten; the index knows better.
 
-    `pack` is 16 bytes, `offset` and `stored` (length of the payload, without the frame's header) are in bytes, `raw` is the length once decoded.
+    `pack` is 16 bytes, `offset` and `stored` (length of the payload, without the frame's header) are in bytes, `raw` is the length once
+    decoded.
     """
 
     pack: bytes
@@ -24,11 +28,19 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     raw: int
 
 
+def are_places(packs: Iterable[bytes], *columns: Collection[int]) -> bool:
+    """Say whether packs and columns of offsets and lengths, none of them empty, are such as a pack can have (§4)."""
+    return all(len(pack) == PACK_ID_BYTES for pack in packs) and min(map(min, columns)) >= 0 and max(map(max, columns)) <= MAX_OFFSET
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A path and what is there. `path` is relative, ``/``-separated; sizes are bytes, `mtime_ns` counts from 1970 UTC, `mode` are the permission bits.
+    """A path and what is there.
+
+    `path` is relative, ``/``-separated; `size` is in bytes, `mtime_ns` counts from 1970 UTC, `mode` are the permission bits.
 
     A file's `hash` is the BLAKE3-256 of its content. Its bytes are one chunk (`recipe` empty; the chunk's id is `hash`) or what the recipe
-    frame with id `recipe` lists. `place` says where that chunk or recipe was last seen; an empty file has none. A link's `target` is literal.
+    frame with id `recipe` lists. `place` says where that chunk or recipe was last seen; an empty file has none. A link's `target` is
+    literal.
     """
 
     path: str
@@ -49,7 +61,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sort_key(path: str) -> bytes:
-    """Return what trees sort by: the UTF-8 bytes with ``/`` before every other character, so that a folder's content follows it directly."""
+    """Return what trees sort by: the UTF-8 bytes with ``/`` before all other characters, so that a folder's content follows it directly."""
     return path.encode().replace(b"/", b"\0")
 
 

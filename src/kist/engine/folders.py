@@ -118,7 +118,7 @@ def _walk(top: str, found: os.stat_result, names: list[str], asked: tuple[Rules,
             try:
                 found = lstat(here)
                 form = found.st_mode & 0o170000
-                if rules and is_ignored(rules, path, name, folder=form == stat.S_IFDIR):
+                if rules and is_ignored(rules, path, folder=form == stat.S_IFDIR):
                     continue
                 if form == stat.S_IFDIR:
                     names = os.listdir(here)

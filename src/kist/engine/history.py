@@ -29,7 +29,7 @@ class History:
         self._rooms = rooms
 
     def root(self, ref: str | None, *, branch: str = "main") -> Root:
-        """Return the tree that a ref means: the state of a branch, or the tree of a version; an empty one if the repository has no version yet.
+        """Return the tree that a ref means: the state of a branch, the tree of a version, or an empty one if there is no version yet.
 
         Raises:
             NotFound: there is no such ref, or the version was forgotten.
@@ -89,7 +89,14 @@ class History:
         found = self._of_path(path, ref, branch) if path else self._all(ref, branch)
         listed = list(islice(found, limit))
         numbers = [one[2].number for one in listed]
-        return [to_version(one, forgotten=forgotten, forked=numbers.count(one[2].number) > 1 if one[4] and self._rooms.authority.name == "fork" else False) for one in listed]
+        return [
+            to_version(
+                one,
+                forgotten=forgotten,
+                forked=numbers.count(one[2].number) > 1 if one[4] and self._rooms.authority.name == "fork" else False,
+            )
+            for one in listed
+        ]
 
     def forgotten(self) -> set[str]:
         """Return the ids of the versions that were forgotten."""
@@ -160,7 +167,11 @@ class History:
         parent = self._rooms.states.record(*record.parents[0]) if record.parents else None
         old = Root(parent.tree, parent.place) if parent else EMPTY
         trees, new = self._rooms.trees, Root(record.tree, record.place)
-        return trees.get(old, path) != trees.get(new, path) or trees.totals(old, path) != trees.totals(new, path) or list(trees.below(old, path)) != list(trees.below(new, path))
+        return (
+            trees.get(old, path) != trees.get(new, path)
+            or trees.totals(old, path) != trees.totals(new, path)
+            or list(trees.below(old, path)) != list(trees.below(new, path))
+        )
 
     def _by_number(self, ref: Ref, text: str) -> Found:
         entries = [entry for entry in self._rooms.authority.at(f"heads/{ref.branch}", ref.number) if entry.txn.hex().startswith(ref.txn)]
@@ -219,7 +230,7 @@ def to_version(found: Found, *, forgotten: set[str], forked: bool = False) -> Ve
         time=datetime.fromtimestamp(record.time / 1_000_000, UTC),
         author=record.author,
         message=record.message,
-        stats=Stats(files=record.files, bytes=record.bytes, new_bytes=record.new_bytes, reused_bytes=record.reused_bytes),
+        stats=Stats(files=record.files, bytes=record.size, new_bytes=record.new_bytes, reused_bytes=record.reused_bytes),
         parents=tuple(parent.hex() for parent, _ in record.parents),
         branch=branch,
         txn=txn,
@@ -231,5 +242,3 @@ def to_version(found: Found, *, forgotten: set[str], forked: bool = False) -> Ve
 def entry_version(entry: RefEntry) -> Version:
     """Return the version of an entry that was just committed."""
     return to_version(found_at(entry), forgotten=set())
-
-

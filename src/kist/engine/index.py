@@ -1,6 +1,7 @@
 """Where frames lie: segments (format 1, §9), footers, and the index that looks in both.
 
-Derived from the packs: losing a segment costs time, never data. Nothing is loaded before somebody asks for a frame that is not where its place says.
+Derived from the packs: losing a segment costs time, never data. Nothing is loaded before somebody asks for a frame that is not where its
+place says.
 """
 
 import struct
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kist.engine.entries import Place
-from kist.engine.packs import TRAILER_BYTES, Frame, pack_key, pack_name, read_footer
+from kist.engine.packs import Frame, pack_key, pack_name, read_footer
 from kist.engine.records import seal, unseal
 from kist.errors import IntegrityError, NotFound
 from kist.ids import new_id

@@ -42,7 +42,11 @@ def merge(trees: Trees, base: Root, ours: Root, theirs: Root) -> Merge:
                 conflicts.append(path)
                 changes[above] = None
         if new.kind != "folder" and key in ancestors:
-            below = [entry for entry in trees.entries(ours, start=range_start(path), stop=range_stop(path)) if sort_key(entry.path) not in changes]
+            below = [
+                entry
+                for entry in trees.entries(ours, start=range_start(path), stop=range_stop(path))
+                if sort_key(entry.path) not in changes
+            ]
             conflicts += [entry.path for entry in below]
             changes |= {sort_key(entry.path): None for entry in below}
     return Merge(sorted(changes.items(), key=lambda change: change[0]), sorted(set(conflicts)))

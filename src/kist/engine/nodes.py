@@ -1,21 +1,35 @@
 """The nodes of trees as values and as bytes (format 1, §6). Pure; whatever is decoded here may be hostile."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 from blake3 import blake3
 
-from kist.engine.entries import Entry, Kind, Place, check_path, sort_key
+from kist.engine.entries import MAX_PATH_BYTES, Entry, Kind, Place, are_places, check_path, sort_key
 from kist.engine.records import canonical_json, decode, encode
 from kist.errors import IntegrityError, InvalidInput
 
-__all__ = ["EMPTY", "ITEM_WEIGHT", "Child", "Inner", "Leaf", "Node", "Root", "Totals", "decode_node", "encode_inner", "encode_leaf", "ends_node"]
+__all__ = [
+    "EMPTY",
+    "ITEM_WEIGHT",
+    "Child",
+    "Inner",
+    "Leaf",
+    "Node",
+    "Root",
+    "Totals",
+    "decode_node",
+    "encode_inner",
+    "encode_leaf",
+    "ends_node",
+]
 
 KINDS: tuple[Kind, ...] = ("file", "folder", "link")
 EMPTY_ID = bytes(32)
 MIN_WEIGHT, MEAN_WEIGHT, MAX_WEIGHT, ITEM_WEIGHT = 16 << 10, 64 << 10, 256 << 10, 96
-MAX_LEVEL = 16
+BAD_SEGMENT = re.compile(r"(?:^|[/\0])\.{0,2}(?:[/\0]|$)")
 
 
 class Root(NamedTuple):
@@ -112,7 +126,8 @@ class Leaf:
     def __init__(self, wire: LeafWire) -> None:
         """Take columns whose lengths were checked."""
         self.wire = wire
-        self.keys = [path.encode().replace(b"/", b"\0") for path in wire.path]
+        # All at once, which takes a fifth of the time; no byte of UTF-8 is 0xff.
+        self.keys = "\0".join(wire.path).encode().replace(b"\0", b"\xff").replace(b"/", b"\0").split(b"\xff")
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -126,11 +141,20 @@ class Leaf:
         kind = KINDS[wire.kind[row]]
         content = wire.hash[32 * row : 32 * row + 32] if kind == "file" else b""
         if (more := wire.more.get(row)) is None:
-            return Entry(path=wire.path[row], kind=kind, size=wire.size[row], mtime_ns=wire.mtime[row], mode=wire.mode[row], hash=content, crc32c=wire.crc[row], place=place)
+            return Entry(
+                path=wire.path[row],
+                kind=kind,
+                size=wire.size[row],
+                mtime_ns=wire.mtime[row],
+                mode=wire.mode[row],
+                hash=content,
+                crc32c=wire.crc[row],
+                place=place,
+            )
         return Entry(
-            path=wire.path[row], kind=kind, size=wire.size[row], mtime_ns=wire.mtime[row], mode=wire.mode[row], hash=content, crc32c=wire.crc[row], place=place,
-            recipe=more.recipe, target=more.target, sha256=more.sha256, id=more.id, timestamp=more.timestamp, labels=more.labels,
-            tags=msgspec.json.decode(more.tags) if more.tags else None,
+            path=wire.path[row], kind=kind, size=wire.size[row], mtime_ns=wire.mtime[row], mode=wire.mode[row], hash=content,
+            crc32c=wire.crc[row], place=place, recipe=more.recipe, target=more.target, sha256=more.sha256, id=more.id,
+            timestamp=more.timestamp, labels=more.labels, tags=msgspec.json.decode(more.tags) if more.tags else None,
         )  # fmt: skip
 
     def totals(self, low: int, high: int) -> Totals:
@@ -238,13 +262,25 @@ def decode_node(raw: bytes, *, what: str, level: int | None = None) -> Node:
         if level is None:
             level = msgspec.msgpack.decode(raw, type=_Level).level
         node = checked_leaf(decode(raw, LeafWire, what=what)) if level == 0 else checked_inner(decode(raw, InnerWire, what=what), level)
-        for path in node.wire.path if isinstance(node, Leaf) else ():
-            check_path(path)
+        if isinstance(node, Leaf):
+            check_paths(node.wire.path)
     except (ValueError, IndexError, msgspec.DecodeError, InvalidInput) as error:
         raise IntegrityError(f"{what} is not what format 1 says: {error}") from error
     if any(left >= right for left, right in zip(node.keys, node.keys[1:], strict=False)):
         raise IntegrityError(f"{what} is not sorted")
     return node
+
+
+def check_paths(paths: list[str]) -> None:
+    """Check many paths at once, as `check_path` does one.
+
+    Raises:
+        InvalidInput: one of them may not be.
+    """
+    joined = "\0".join(paths)
+    if joined.count("\0") != len(paths) - 1 or BAD_SEGMENT.search(joined) or max(map(len, paths)) > MAX_PATH_BYTES // 4:
+        for path in paths:
+            check_path(path)
 
 
 def checked_leaf(wire: LeafWire) -> Leaf:
@@ -254,10 +290,13 @@ def checked_leaf(wire: LeafWire) -> Leaf:
     numbers_fit = all(len(column) == count for column in columns) and len(wire.hash) == 32 * count
     if not count or not numbers_fit or max(wire.kind) >= len(KINDS) or min(wire.kind) < 0 or max(wire.pack) > len(wire.packs):
         raise ValueError("its columns do not fit each other")
-    if min(map(min, (wire.size, wire.pack, wire.offset, wire.stored, wire.raw, wire.mode, wire.crc))) < 0:
-        raise ValueError("it has a negative number")
-    if any(not 0 <= row < count or len(more.recipe) not in (0, 32) for row, more in wire.more.items()):
-        raise ValueError("it describes a row that it does not have")
+    if min(map(min, (wire.size, wire.pack, wire.mode, wire.crc))) < 0 or not are_places(wire.packs, wire.offset, wire.stored, wire.raw):
+        raise ValueError("it has a negative number, or a place that no pack has")
+    for row, more in wire.more.items():
+        if not 0 <= row < count or len(more.recipe) not in (0, 32):
+            raise ValueError("it describes a row that it does not have")
+        if more.tags and canonical_json(msgspec.json.decode(more.tags, type=dict[str, object])).decode() != more.tags:
+            raise ValueError("it has tags in another form")
     return Leaf(wire)
 
 
@@ -267,15 +306,14 @@ def checked_inner(wire: InnerWire, level: int) -> Inner:
     columns = (wire.pack, wire.offset, wire.stored, wire.raw, wire.entries, wire.files, wire.size)
     if wire.level != level or not count or any(len(column) != count for column in columns) or len(wire.ids) != 32 * count:
         raise ValueError("its columns do not fit each other")
-    if min(map(min, columns)) < 0 or max(wire.pack) >= len(wire.packs):
-        raise ValueError("it has a negative number or an unknown pack")
+    if min(map(min, columns)) < 0 or max(wire.pack) >= len(wire.packs) or not are_places(wire.packs, wire.offset, wire.stored, wire.raw):
+        raise ValueError("it has a negative number, or a place that no pack has")
     return Inner(wire)
 
 
-def ends_node(weight: int, path: str) -> bool:
-    """Say whether a node of this weight ends after the item with this path (§6)."""
+def ends_node(weight: int, key: bytes) -> bool:
+    """Say whether a node of this weight ends after the item with this sort key (§6)."""
     if weight < MIN_WEIGHT:
         return False
-    name = path.encode()
-    threshold = (ITEM_WEIGHT + len(name)) * (1 << 32) // MEAN_WEIGHT
-    return weight >= MAX_WEIGHT or int.from_bytes(blake3(name).digest()[:4], "little") < threshold
+    threshold = (ITEM_WEIGHT + len(key)) * (1 << 32) // MEAN_WEIGHT
+    return weight >= MAX_WEIGHT or int.from_bytes(blake3(key.replace(b"\0", b"/")).digest()[:4], "little") < threshold

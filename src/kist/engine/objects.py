@@ -31,6 +31,11 @@ UPLOADS = 2
 class FramePlaces(Protocol):
     """Remembers where frames lie, from earlier sessions; forgetting is allowed."""
 
+    @property
+    def knows_frames(self) -> bool:
+        """Whether there is anything to ask for."""
+        ...
+
     def places(self, frame_ids: Sequence[bytes]) -> dict[bytes, Place]:
         """Return the places of those frames that are remembered."""
         ...
@@ -101,7 +106,7 @@ class Objects:
         return True
 
     def read_all(self, wanted: Sequence[Wanted]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield ``(id, raw)`` for all wanted frames, grouped by where they lie, not in the order asked: frames that lie together cost one request.
+        """Yield ``(id, raw)`` for all wanted frames, in no order: those that lie together cost one request.
 
         Raises:
             IntegrityError: of some frame no intact copy is left.
@@ -138,7 +143,9 @@ class Objects:
                 if place == tried and found:
                     continue
                 try:
-                    data = self.store.get_range(pack_key(place.pack), start=place.offset, end=place.offset + FRAME_HEADER.size + place.stored)
+                    data = self.store.get_range(
+                        pack_key(place.pack), start=place.offset, end=place.offset + FRAME_HEADER.size + place.stored
+                    )
                     return decode_frame(place, frame_id, data)
                 except (NotFound, IntegrityError):
                     continue
@@ -163,7 +170,7 @@ class MemoryWriter:
         self._objects = objects
         self.written: dict[bytes, Place] = {}
 
-    def add_metadata(self, kind: FrameKind, raw: bytes) -> Wanted:
+    def add_metadata(self, kind: FrameKind, raw: bytes) -> Wanted:  # noqa: ARG002 - the kind is for those that store
         """Keep a frame; the place that it returns is nowhere."""
         frame_id = digest(raw)
         self._objects.unsaved[frame_id] = raw
@@ -228,20 +235,26 @@ class Writer:
         self._uploads = _Uploads()
         self._open: dict[str, PackBuffer] = {}
         self._mixed_bytes = 0
+        self._remembered = False
         self.written: dict[bytes, Place] = {}
         self.kinds: dict[bytes, FrameKind] = {}
         self.reused: dict[bytes, Reuse] = {}
         self.stats = WriterStats()
 
+    @property
+    def may_know(self) -> bool:
+        """Whether `find` could find anything that this session did not write."""
+        return self._known is not None and self._known.knows_frames
+
     def find(self, frame_ids: Sequence[bytes]) -> dict[bytes, Place]:
         """Return the places of those frames that this or an earlier session stored."""
         found = {frame_id: place for frame_id in frame_ids if (place := self.written.get(frame_id))}
-        if self._known and len(found) < len(frame_ids):
+        if self._known and self.may_know and len(found) < len(frame_ids):
             found |= self._known.places([frame_id for frame_id in frame_ids if frame_id not in found])
         return found
 
     def reuse(self, kind: FrameKind, frame_id: bytes, place: Place, *, again: Again | None = None, offset: int = 0) -> Place:
-        """Note that the change uses a frame that it did not write, for the check of tombstones; `again` reads its source, the frame is at `offset`."""
+        """Note that the change uses a frame that it did not write; `again` reads its source, where the frame starts at `offset`."""
         if frame_id not in self.written:
             self.reused[frame_id] = Reuse(place, kind, again, offset)
         return place
@@ -284,9 +297,11 @@ class Writer:
             self._await_oldest()
 
     def close(self) -> None:
-        """Wait for uploads under way, whatever becomes of them, and remember what was stored."""
-        for future, _ in self._uploads.running:
-            future.exception()
+        """Wait for uploads under way, whatever becomes of them, and remember what was stored: also if it was not committed."""
+        lost = {buffer.pack for buffer in self._open.values()}
+        lost |= {buffer.pack for future, buffer in self._uploads.running if future.exception() is not None}
+        if self._known and not self._remembered:
+            self._known.remember((one, place) for one, place in self.written.items() if place.pack not in lost)
         self._open.clear()
         self._uploads = _Uploads()
 
@@ -294,6 +309,7 @@ class Writer:
         """Tell later sessions where the frames of this one are."""
         if self._known:
             self._known.remember(self.written.items())
+            self._remembered = True
 
     def _buffer_for(self, kind: FrameKind) -> PackBuffer:
         """Small changes fill one pack; once data grows, it goes to packs of its own, so that metadata stays together."""
@@ -307,12 +323,13 @@ class Writer:
         return self._open[name]
 
     def _upload(self, buffer: PackBuffer) -> None:
-        for name in [name for name, one in self._open.items() if one is buffer]:
-            del self._open[name]
         data = buffer.finish()
         self._uploads.running.append((submit(lambda: self._store.put(pack_key(buffer.pack), data)), buffer))
+        for name in [name for name, one in self._open.items() if one is buffer]:
+            del self._open[name]
 
     def _await_oldest(self) -> None:
-        future, buffer = self._uploads.running.pop(0)
+        future, buffer = self._uploads.running[0]
         future.result()
+        del self._uploads.running[0]
         self._uploads.free.append(buffer)

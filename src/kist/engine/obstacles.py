@@ -23,6 +23,8 @@ def refuse_obstacles(
     Raises:
         InvalidInput: the tree holds what may not leave it, or names that this file system takes for one.
         AlreadyExists: something is in the way.
+        Denied: this user may not look there.
+        StoreError: the disk failed.
     """
     twins = _Twins()
     root = _open_filled(local)
@@ -99,6 +101,9 @@ def _folds_case(local: str) -> bool:
     """Return whether the disk below `local` takes ``a`` and ``A`` for one name: asked only when it matters."""
     while not os.path.isdir(local):
         local = os.path.dirname(os.path.abspath(local))
-    with tempfile.NamedTemporaryFile(prefix=".kist-Case-", dir=local) as probe:
-        folder, name = os.path.split(probe.name)
-        return os.path.lexists(os.path.join(folder, name.swapcase()))
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".kist-Case-", dir=local) as probe:
+            folder, name = os.path.split(probe.name)
+            return os.path.lexists(os.path.join(folder, name.swapcase()))
+    except OSError as error:
+        raise explain(error, "", local) from error

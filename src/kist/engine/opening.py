@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Buffer
 from datetime import UTC, datetime
 
 from kist import settings
@@ -24,6 +25,8 @@ from kist.stores.urls import open_store
 __all__ = ["create_repository", "open_repository", "repository_on"]
 
 FORMAT = "format"
+PROBES = "gc/"
+"""Before the names of what a probe writes: if it dies, no reader takes its debris for something else."""
 
 
 def open_repository(url: str | os.PathLike[str], create: bool = False, **options: object) -> Repository:  # noqa: FBT001, FBT002 - the public name
@@ -61,7 +64,7 @@ def create_repository(store: Store, *, name: str, clock: Clock | None = None) ->
         StoreError: the store failed.
     """
     clock = clock or SystemClock()
-    found = probe(store, "")
+    found = probe(store, PROBES)
     record = Format(
         authority="create" if found.put_if_absent else "fork",
         chunker=CHUNKER,
@@ -125,18 +128,20 @@ def _authority(store: Store, record: Format, cache: Cache | None, name: str) -> 
 
 
 class _ProbedStore:
-    """A conditional store that is tried, once for each process, before the first commit: one that stopped honouring put-if-absent must fail loudly."""
+    """A conditional store that is tried before its first commit: one that stopped honouring put-if-absent must fail loudly."""
 
     def __init__(self, store: ConditionalStore, name: str) -> None:
         self._store, self._name, self._probed = store, name, False
         self.get, self.get_range, self.head, self.list = store.get, store.get_range, store.head, store.list
         self.list_folders, self.put, self.delete = store.list_folders, store.put, store.delete
 
-    def create(self, key: str, data: bytes) -> None:
+    def create(self, key: str, data: Buffer) -> None:
         if not self._probed:
-            found = probe_quickly(self._store, "gc/run/")
+            found = probe_quickly(self._store, PROBES)
             if not found.put_if_absent:
-                raise Unsupported(f"the store at {self._name} no longer honours put-if-absent ({'; '.join(found.reasons)}): nothing was committed")
+                raise Unsupported(
+                    f"the store at {self._name} no longer honours put-if-absent ({'; '.join(found.reasons)}): nothing was committed"
+                )
             self._probed = True
         self._store.create(key, data)
 

@@ -153,11 +153,11 @@ def read_footer(pack: bytes, size: int, tail: bytes) -> list[Frame] | int:
     if reserved or footer_at + needed != size or not count:
         raise IntegrityError(f"{what} is damaged: {count} frames at {footer_at} do not fit {size} bytes")
     if len(tail) < needed:
-        return needed
+        return int(needed)
     footer = tail[len(tail) - needed : len(tail) - TRAILER_BYTES]
     if blake3(pack + footer + fixed).digest() != tail[-2 * SEAL : -SEAL]:
         raise IntegrityError(f"{what} is damaged: it does not match its seal")
-    frames = []
+    frames: list[Frame] = []
     for *fields, zero in FOOTER.iter_unpack(footer):
         frame = Frame(*fields)
         if zero or frame.offset + FRAME_HEADER.size + frame.stored > footer_at or frame.raw > MAX_FRAME_BYTES:
@@ -227,7 +227,7 @@ def check_pack(pack: bytes, data: bytes) -> None:
 
 
 def scan_frames(pack: bytes, data: bytes) -> Iterator[tuple[Frame, bytes]]:
-    """Yield the intact frames of a pack without trusting its footer: each with its raw bytes. Stops at the first one that makes no sense."""
+    """Yield the intact frames of a pack, with their raw bytes, without trusting its footer; stop at the first that makes no sense."""
     offset = HEADER.size
     while offset + FRAME_HEADER.size <= len(data):
         stored, raw_size, codec, kind, _ = FRAME_HEADER.unpack_from(data, offset)

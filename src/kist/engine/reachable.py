@@ -24,7 +24,7 @@ class Named(NamedTuple):
 
 
 def forgotten_versions(rooms: Rooms) -> set[bytes]:
-    """Return the ids of the versions that were forgotten. Read before the refs, or a branch that starts at one of them meanwhile is missed."""
+    """Return the ids of the versions that were forgotten; to be read before the refs, or a branch started at one meanwhile is missed."""
     found = set()
     for meta in rooms.store.list(FORGOTTEN):
         try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from kist.engine.entries import Place
+from kist.engine.entries import Place, are_places
 from kist.engine.objects import Objects, Wanted, Writer
 from kist.engine.packs import FrameKind
 from kist.engine.records import decode, encode
@@ -68,6 +68,8 @@ def decode_recipe(raw: bytes, *, what: str) -> Recipe:
     fits = count and all(len(column) == count for column in columns) and len(recipe.ids) == 32 * count
     if not fits or min(map(min, columns)) < 0 or max(recipe.pack) >= len(recipe.packs) or not 0 <= recipe.level <= MAX_LEVEL:
         raise IntegrityError(f"{what} has columns that do not fit each other")
+    if not are_places(recipe.packs, recipe.offset, recipe.stored, recipe.raw):
+        raise IntegrityError(f"{what} names a place that no pack has")
     return recipe
 
 

@@ -5,13 +5,13 @@ Pure: values in, values out. `docs/spec/format-1.md` is the law; sections are ci
 
 import json
 import re
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from blake3 import blake3
 
-from kist.engine.entries import Place, check_path
-from kist.errors import IntegrityError, Unsupported
+from kist.engine.entries import Place, are_places, check_path
+from kist.errors import IntegrityError, InvalidInput, Unsupported
 
 __all__ = [
     "CHUNKER",
@@ -41,11 +41,9 @@ ID_BYTES = 32
 MAX_SEQ = 2**64 - 1
 CHUNKER: dict[str, object] = {"average": 65536, "max": 262144, "min": 16384, "name": "fastcdc-2020", "normalization": 2, "seed": 0}
 
-T = TypeVar("T")
-
 
 class VersionRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """§7: an immutable state of a repository. `time` is in microseconds since 1970 UTC; the counts of bytes are of content, not as stored."""
+    """§7: an immutable state of a repository. `time` counts microseconds since 1970 UTC; bytes are of content, not as stored."""
 
     parents: tuple[tuple[bytes, Place], ...]
     tree: bytes
@@ -56,7 +54,7 @@ class VersionRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     message: str
     tool: str
     files: int
-    bytes: int
+    size: int = msgspec.field(name="bytes")
     new_bytes: int
     reused_bytes: int
     changed: tuple[str, ...] | None
@@ -152,7 +150,7 @@ def encode(record: msgspec.Struct) -> bytes:
     return msgspec.msgpack.encode(record)
 
 
-def decode(data: bytes, kind: type[T], *, what: str) -> T:
+def decode[T](data: bytes, kind: type[T], *, what: str) -> T:
     """Return the record of type `kind` that canonical msgpack holds.
 
     Raises:
@@ -177,12 +175,17 @@ def check_version(record: VersionRecord, what: str) -> None:
     Raises:
         IntegrityError: they do.
     """
-    sizes = (record.number, record.files, record.bytes, record.new_bytes, record.reused_bytes)
+    sizes = (record.number, record.files, record.size, record.new_bytes, record.reused_bytes)
     ids = [record.tree, *(parent for parent, _ in record.parents)]
     if any(size < 0 for size in sizes) or any(len(one) != ID_BYTES for one in ids) or record.number < 1:
         raise IntegrityError(f"{what} has an impossible number, size or id")
-    for path in record.changed or ():
-        check_path(path, root=True)
+    if not all(_is_place(place) for place in (record.place, *(place for _, place in record.parents)) if place):
+        raise IntegrityError(f"{what} names a place that no pack has")
+    try:
+        for path in record.changed or ():
+            check_path(path)
+    except InvalidInput as error:
+        raise IntegrityError(f"{what} names a path that no tree has: {error}") from error
 
 
 def check_ref_entry(entry: RefEntry, what: str) -> None:
@@ -193,6 +196,12 @@ def check_ref_entry(entry: RefEntry, what: str) -> None:
     """
     if digest(entry.record) != entry.version or not 0 <= entry.seq < MAX_SEQ or len(entry.txn) != 16:  # noqa: PLR2004 - §8
         raise IntegrityError(f"{what} does not hold the version that it names")
+    if not _is_place(entry.place):
+        raise IntegrityError(f"{what} names a place that no pack has")
+
+
+def _is_place(place: Place) -> bool:
+    return are_places((place.pack,), (place.offset, place.stored, place.raw))
 
 
 def slot(seq: int) -> str:
@@ -226,12 +235,15 @@ def decode_format(data: bytes) -> Format:
     try:
         body = json.loads(data)
         found = body.pop("seal")
+        is_whole = canonical_json({**body, "seal": found}) == data and digest(canonical_json(body)).hex() == found
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError("the repository's `format` is damaged: it is not sealed JSON") from error
-    if canonical_json({**body, "seal": found}) != data or digest(canonical_json(body)).hex() != found:
+    if not is_whole:
         raise IntegrityError("the repository's `format` is damaged: it does not match its seal")
     if body.get("kist") != "repository" or body.get("version") != FORMAT_VERSION or body.get("encryption") is not None:
-        raise Unsupported(f"this repository has format {body.get('version')!r}; this kist reads format {FORMAT_VERSION}: install a newer kist")
+        raise Unsupported(
+            f"this repository has format {body.get('version')!r}; this kist reads format {FORMAT_VERSION}: install a newer kist"
+        )
     try:
         record = msgspec.convert(body, Format)
     except msgspec.ValidationError as error:

@@ -1,13 +1,16 @@
 """The one commit point: branches and tags, and the two ways to add an entry to them (format 1, §8).
 
-An entry is an object that never changes. With `CreateAuthority` the store lets one writer have each number. With `ForkAuthority`, for stores that can't, every
+An entry is an object that never changes. With `CreateAuthority` the store lets one writer have each number. With `ForkAuthority`, for
+stores that can't, every
 entry has a key of its own, several entries may be heads, and the state of the branch is the merge of all heads. No lock anywhere.
 An error of a write is never a verdict: what was written is read back.
 """
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from kist.engine.records import Checkpoint, RefEntry, decode, digest, encode, seal, slot, slot_seq, unseal
@@ -17,10 +20,21 @@ from kist.stores.budget import map_ordered
 from kist.stores.conditional import create_once
 from kist.stores.protocols import ConditionalStore, ReadableStore, Store
 
-__all__ = ["CommitAuthority", "CreateAuthority", "EntryCache", "ForkAuthority", "Line", "check_entry", "encode_entry", "entry_seal", "ref_prefix"]
+__all__ = [
+    "CommitAuthority",
+    "CreateAuthority",
+    "EntryCache",
+    "ForkAuthority",
+    "Line",
+    "check_entry",
+    "encode_entry",
+    "entry_seal",
+    "ref_prefix",
+]
 
 CHECKPOINT_EVERY = 1000
 TAG_SEQ = 0
+PUT_ATTEMPTS = 8
 
 
 class EntryCache(Protocol):
@@ -143,7 +157,9 @@ class CreateAuthority:
 
     name = "create"
 
-    def __init__(self, store: ConditionalStore, repo: str, cache: EntryCache | None = None, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, store: ConditionalStore, repo: str, cache: EntryCache | None = None, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         """Use a store that honours put-if-absent; `sleep` waits between attempts."""
         self._store, self._sleep = store, sleep
         self._entries = _Entries(store, repo, cache)
@@ -233,16 +249,15 @@ class ForkAuthority:
             StoreError: the outcome is unknown.
         """
         key, data = ref_prefix(entry.ref) + fork_slot(entry.seq, entry.txn), encode_entry(entry)
-        for _ in range(8):
+        last: KistError | None = None
+        for _ in range(PUT_ATTEMPTS):
             try:
                 self._store.put(key, data)
             except StoreError as error:
                 last = error
-                try:
+                with contextlib.suppress(KistError):
                     if self._store.get(key) == data:
                         return True
-                except KistError:
-                    continue
             else:
                 return True
         raise StoreError(f"nobody knows whether {key!r} is stored: look at it before you try again, for it may still appear") from last
@@ -266,9 +281,7 @@ class ForkAuthority:
     def entries(self, ref: str, *, seq: int | None = None) -> Iterator[RefEntry]:
         """Yield the entries of a ref, newest first, from a number downwards."""
         keys = (key for key in self._entries.keys(ref) if seq is None or _seq_of(ref, key) <= seq)
-        if ref.startswith("tags/"):
-            keys = iter(list(keys)[:1])
-        yield from self._entries.read_all(ref, keys)
+        yield from self._entries.read_all(ref, islice(keys, 1) if ref.startswith("tags/") else keys)
 
     def all_entries(self, ref: str) -> Iterator[RefEntry]:
         """Yield every entry that is stored below a ref, also those that count for nothing."""

@@ -5,29 +5,29 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from kist import settings
-from kist.engine.archives import export_tar, export_zip, format_of
 from kist.engine.commits import Concurrent, Made, Note, Session, ref_entry, some
 from kist.engine.content import ContentReader, chunk_batches
 from kist.engine.entries import Entry, check_path, same_entry
 from kist.engine.history import History, entry_version, found_at, to_version
 from kist.engine.merging import merge
-from kist.engine.newfile import new_file
 from kist.engine.nodes import Root, Totals
 from kist.engine.records import Forgotten, encode, seal
 from kist.engine.refs import Line
-from kist.engine.restoring import RestoreReport, restore
 from kist.engine.rooms import Rooms
 from kist.engine.saving import Meta, Progress, Saver, Skipped
-from kist.engine.sources import Contents
+from kist.engine.sources import Contents, telling
 from kist.engine.states import Parent, record_of
 from kist.engine.transactions import Source, Transaction
 from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from kist.ids import check_ref_name, new_txn, short
 from kist.models import Collected, Difference, Info, Report, Version
 from kist.stores.local import LocalStore
+
+if TYPE_CHECKING:
+    from kist.engine.restoring import RestoreReport
 
 __all__ = ["Repository"]
 
@@ -46,8 +46,8 @@ def _unheard(_path: str, _reason: str) -> None:
 class Repository:
     """A tree of paths with a history. Threads may share one; so may processes and machines share the store.
 
-    Paths are relative, ``/``-separated and literal. A `ref` is a branch, a tag, ``v42`` (``dev:v42`` of another branch than main), an id or 8 or
-    more digits of one, or ``as-of:2026-11-20T10:00Z``; None is the head of `main`.
+    Paths are relative, ``/``-separated and literal. A `ref` is a branch, a tag, ``v42`` (``dev:v42`` of another branch than main), an id
+    or 8 or more digits of one, or ``as-of:2026-11-20T10:00Z``; None is the head of `main`.
     """
 
     def __init__(self, rooms: Rooms, name: str) -> None:
@@ -129,9 +129,15 @@ class Repository:
 
     @contextmanager
     def transaction(
-        self, message: str = "", *, author: str | None = None, branch: str = "main", always: bool = False, concurrent: Concurrent = "conflict"
+        self,
+        message: str = "",
+        *,
+        author: str | None = None,
+        branch: str = "main",
+        always: bool = False,
+        concurrent: Concurrent = "conflict",
     ) -> Iterator[Transaction]:
-        """Make several changes one version, at the end of the ``with`` block; or none at all, if that raises. Then `Transaction.version` is that version.
+        """Make several changes one version, `Transaction.version`, at the end of the ``with`` block; or none at all, if that raises.
 
         Raises:
             Conflict: another writer changed the same path meanwhile.
@@ -169,7 +175,9 @@ class Repository:
             change.move(source, destination)
         return change.version
 
-    def merge(self, ref: str, *, message: str = "", author: str | None = None, branch: str = "main", concurrent: Concurrent = "conflict") -> Version:
+    def merge(
+        self, ref: str, *, message: str = "", author: str | None = None, branch: str = "main", concurrent: Concurrent = "conflict"
+    ) -> Version:
         """Bring what another ref changed into a branch, as one version with both as parents.
 
         Args:
@@ -190,13 +198,17 @@ class Repository:
             theirs = self._history.root(ref)
             merged = merge(rooms.trees, base, session.state.root, theirs)
             if merged.conflicts and concurrent == "conflict":
-                raise Conflict(f"{branch} and {ref} both changed {some(merged.conflicts)}: save what it should be, or merge with concurrent='order'")
+                raise Conflict(
+                    f"{branch} and {ref} both changed {some(merged.conflicts)}: save what it should be, or merge with concurrent='order'"
+                )
             saver = Saver(rooms.objects, session.writer, rooms.cache, progress=_silent, skipped=_unheard)
             change = Transaction(rooms, saver, session.state.root)
             made = session.made((key, change.use(entry) if entry else None) for key, entry in merged.changes)
             note = Note(message or f"Merge {ref}", author or settings.author())
             known = any(head.version == version for head in session.state.heads)
-            return self._commit(session, made, note, always=not known and record.number > 0, concurrent=concurrent, merged=((version, place),))
+            return self._commit(
+                session, made, note, always=not known and record.number > 0, concurrent=concurrent, merged=((version, place),)
+            )
 
     # Reading
 
@@ -302,10 +314,11 @@ class Repository:
         ref: str | None = None,
         overwrite: bool = False,
         progress: Progress = _silent,
-    ) -> RestoreReport:
-        """Write a path of a version to this machine: the content of a folder goes into `destination`; a file becomes it, or goes into it if it is a folder.
+    ) -> "RestoreReport":
+        """Write a path of a version to this machine.
 
-        Nothing outside the destination is touched, whatever the repository says.
+        The content of a folder goes into `destination`; a file becomes it, or goes into it if it is a folder. Nothing outside the
+        destination is touched, whatever the repository says.
 
         Raises:
             NotFound: there is no such ref or path.
@@ -313,17 +326,30 @@ class Repository:
             IntegrityError: what is stored is not what was saved.
             Denied: something may not be written.
         """
-        workers = 1 if isinstance(self._rooms.store, LocalStore) else RESTORE_WORKERS
-        return restore(self._contents(path, ref), destination, overwrite=overwrite, name=path.rpartition("/")[2], workers=workers, progress=progress)
+        from kist.engine.restoring import restore  # noqa: PLC0415 - a log or a listing should start fast
 
-    def export(self, path: str, file: str | os.PathLike[str] | BinaryIO, *, ref: str | None = None, overwrite: bool = False) -> None:
-        """Write a path of a version as one archive: ``.tar.gz``, ``.tgz``, ``.tar`` or ``.zip`` by the file's name. The same version gives the same bytes.
+        workers = 1 if isinstance(self._rooms.store, LocalStore) else RESTORE_WORKERS
+        return restore(
+            self._contents(path, ref), destination, overwrite=overwrite, name=path.rpartition("/")[2], workers=workers, progress=progress
+        )
+
+    def export(
+        self,
+        path: str,
+        file: str | os.PathLike[str] | BinaryIO,
+        *,
+        ref: str | None = None,
+        overwrite: bool = False,
+        progress: Progress = _silent,
+    ) -> None:
+        """Write a path of a version as one archive, by the file's name; the same version gives the same bytes.
 
         Args:
             path: a file or folder; empty for the whole tree.
-            file: where to, on this machine; or a binary file to write a ``.tar.gz`` to.
+            file: where to, on this machine (``.tar.gz``, ``.tgz``, ``.tar`` or ``.zip``); or a binary file to write a ``.tar.gz`` to.
             ref: of which version.
             overwrite: whether a file that is there is replaced.
+            progress: is told how many items and how many bytes were done since its last call.
 
         Raises:
             NotFound: there is no such ref or path.
@@ -331,7 +357,10 @@ class Repository:
             InvalidInput: the name says no known format.
             IntegrityError: what is stored is not what was saved; no file is left.
         """
-        contents = self._contents(path, ref)
+        from kist.engine.archives import export_tar, export_zip, format_of  # noqa: PLC0415 - a log or a listing should start fast
+        from kist.engine.newfile import new_file  # noqa: PLC0415
+
+        contents = telling(self._contents(path, ref), progress)
         top = path.rpartition("/")[2] or "kist"
         if not isinstance(file, str | os.PathLike):
             export_tar(contents, file, gzip=True, top=top)
@@ -433,7 +462,9 @@ class Repository:
 
         return collect(self._rooms, dry_run=dry_run)
 
-    def _commit(self, session: Session, made: Made, note: Note, *, always: bool, concurrent: Concurrent, merged: tuple[Parent, ...] = ()) -> Version:
+    def _commit(
+        self, session: Session, made: Made, note: Note, *, always: bool, concurrent: Concurrent, merged: tuple[Parent, ...] = ()
+    ) -> Version:
         entry = session.commit(made, note, always=always, concurrent=concurrent, merged=merged)
         if entry is not None:
             return entry_version(entry)

@@ -51,7 +51,9 @@ class Rooms:
         record = self.states.record(state.heads[0].version, state.heads[0].place)
         first = Root(record.tree, record.place)
         changes = [((new or old).path, new) for old, new in self.trees.differences(first, state.root)]  # type: ignore[union-attr]  # one is there
-        root, _ = update_tree(self.trees, writer, first, ((sort_key(path), entry) for path, entry in changes), changed=lambda _old, _new: None)
+        root, _ = update_tree(
+            self.trees, writer, first, ((sort_key(path), entry) for path, entry in changes), changed=lambda _old, _new: None
+        )
         writer.flush()
         return state._replace(root=root)
 

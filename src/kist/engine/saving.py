@@ -1,6 +1,7 @@
 """From a folder of this machine to changes of a tree: what is new, what is gone, what need not be read again.
 
-Streams: scan, old entries and what the cache knows come in one order and are compared side by side, so that memory does not grow with the folder.
+Streams: scan, old entries and what the cache knows come in one order and are compared side by side, so that memory does not grow with the
+folder.
 """
 
 import contextlib
@@ -10,23 +11,26 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+from blake3 import blake3
 
-from kist.engine.cache import Cache, KnownFile, signature
-from kist.engine.chunker import chunker
-from kist.engine.content import Content, Ingester, ReadInto
-from kist.engine.entries import Entry, Place, check_path, sort_key
+from kist.engine.cache import Cache, KnownFile, decode_known, encode_known, signature
+from kist.engine.chunker import MIN_SIZE, chunker
+from kist.engine.content import Content, Ingester, ReadInto, crc32c
+from kist.engine.entries import Entry, Place, sort_key
 from kist.engine.folders import Item, scan
 from kist.engine.objects import Again, Objects, Writer
 from kist.engine.packs import FrameKind
 from kist.engine.recipes import load_recipe, walk_chunks
 from kist.engine.updates import Change
-from kist.errors import NotFound
+from kist.errors import InvalidInput, NotFound
 
 __all__ = ["Meta", "Progress", "Saver", "Skipped"]
 
 Skipped = Callable[[str, str], None]
 FRESH_NS, COARSE_NS = 50_000_000, 2_000_000_000
 REREADS = 2
+BATCH_FILES, BATCH_CHANGES = 128, 1000
+READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Progress(Protocol):
@@ -51,6 +55,16 @@ class Meta(NamedTuple):
         return msgspec.structs.replace(entry, **said) if said else entry
 
 
+class Pending(NamedTuple):
+    """A file that must be read: what was found, where it goes, what was there, and key and signature by which to know it again."""
+
+    item: Item
+    key: bytes
+    path: str
+    old: Entry | None
+    signature: bytes
+
+
 class Saver:
     """Turns sources into entries, through one writer."""
 
@@ -59,9 +73,12 @@ class Saver:
         self._objects, self.writer, self._cache = objects, writer, cache
         self._progress, self._skipped = progress, skipped
         self._ingester = Ingester(writer, chunker())
-        self._remembered: list[KnownFile] = []
+        self._remembered: list[tuple[bytes, bytes]] = []
+        self._seen: tuple[str, list[bytes]] | None = None
 
-    def folder(self, path: str, source: str | os.PathLike[str], old: Iterator[Entry], *, meta: Meta, ignore: tuple[str, ...]) -> Iterator[Change]:
+    def folder(
+        self, path: str, source: str | os.PathLike[str], old: Iterator[Entry], *, meta: Meta, ignore: tuple[str, ...]
+    ) -> Iterator[Change]:
         """Yield the changes that make `path` equal to a file or folder of this machine.
 
         Args:
@@ -76,47 +93,24 @@ class Saver:
             Denied: something may not be read.
             StoreError: the store or the disk failed.
         """
-        root = os.path.realpath(source)
-        known = self._cache.files(root) if self._cache else iter(())
-        known_one, gone = next(known, None), []
-        old_one = next(old, None)
-        base = f"{path}/" if path else ""
-        for item in scan(source, ignore=ignore, skipped=self._skipped):
-            if not item.path and not path:
-                if item.kind == "folder":
-                    continue
-                check_path(path)
-            where = base + item.path if item.path else path
-            key, local_key = sort_key(where), sort_key(item.path)
-            while old_one is not None and (old_key := sort_key(old_one.path)) < key:
-                yield old_key, None
-                old_one = next(old, None)
-            while known_one is not None and known_one.key < local_key:
-                gone.append(known_one.key)
-                known_one = next(known, None)
-            same_path = old_one if old_one is not None and old_one.path == where else None
-            remembered = known_one if known_one is not None and known_one.key == local_key else None
-            entry = self._entry(item, where, same_path, remembered)
-            if not item.path:
-                entry = meta.apply(entry)
-            if entry != same_path:
-                yield key, entry
-            if same_path is not None:
-                old_one = next(old, None)
-            self._progress(1, 0)
-        while old_one is not None:
-            yield sort_key(old_one.path), None
-            old_one = next(old, None)
-        gone += [one.key for one in ([known_one] if known_one else [])] + [one.key for one in known]
-        self._done = root, gone
+        waiting: list[tuple[bytes, Entry | Pending | None]] = []
+        files = 0
+        for key, found, same in self._compared(path, source, old, ignore):
+            change = meta.apply(found) if isinstance(found, Entry) and found.path == path else found
+            if isinstance(change, Entry) and change == same:
+                continue
+            waiting.append((key, change))
+            files += isinstance(change, Pending)
+            if files >= BATCH_FILES or len(waiting) >= BATCH_CHANGES:
+                yield from self._read_waiting(waiting, path, meta)
+                waiting, files = [], 0
+        yield from self._read_waiting(waiting, path, meta)
 
     def remember(self) -> None:
         """Tell later saves what the files were, once the change is committed."""
-        if self._cache and self._done:
-            root, gone = self._done
+        if self._cache and self._seen:
+            root, gone = self._seen
             self._cache.remember_files(root, self._remembered, gone)
-
-    _done: tuple[str, list[bytes]] | None = None
 
     def stream(self, path: str, source: ReadInto, old: Entry | None, *, again: Again | None, mtime_ns: int) -> Entry:
         """Store the content of a stream and return the entry of `path`."""
@@ -124,60 +118,143 @@ class Saver:
         mode = old.mode if old is not None and old.kind == "file" else 0o644
         return _file(path, content, mtime_ns=mtime_ns, mode=mode, old=old)
 
-    def _entry(self, item: Item, path: str, old: Entry | None, known: KnownFile | None) -> Entry:
+    def _compared(
+        self, path: str, source: str | os.PathLike[str], old: Iterator[Entry], ignore: tuple[str, ...]
+    ) -> Iterator[tuple[bytes, Entry | Pending | None, Entry | None]]:
+        """Yield sort key, what is there now (None: nothing) and what was there, side by side in order."""
+        root = os.path.realpath(source)
+        known = self._cache.files(root) if self._cache else iter(())
+        gone: list[bytes] = []
+        known_one, old_one = next(known, None), next(old, None)
+        old_key = sort_key(old_one.path) if old_one else b""
+        base, base_key = (f"{path}/", sort_key(path) + b"\0") if path else ("", b"")
+        for item in scan(source, ignore=ignore, skipped=self._skipped):
+            self._progress(1, 0)
+            local_key = sort_key(item.path)
+            where, key = (base + item.path, base_key + local_key) if item.path else (path, sort_key(path))
+            if not where:
+                if item.kind != "folder":
+                    raise InvalidInput(f"the whole tree can't be the file {item.local}: give it a name")
+                continue
+            while old_one is not None and old_key < key:
+                yield old_key, None, old_one
+                old_one = next(old, None)
+                old_key = sort_key(old_one.path) if old_one else b""
+            while known_one is not None and known_one[0] < local_key:
+                gone.append(known_one[0])
+                known_one = next(known, None)
+            remembered = known_one[1] if known_one is not None and known_one[0] == local_key else None
+            same = old_one if old_one is not None and old_key == key else None
+            yield key, self._judge(item, local_key, where, same, remembered), same
+            if same is not None:
+                old_one = next(old, None)
+                old_key = sort_key(old_one.path) if old_one else b""
+            if remembered is not None:
+                known_one = next(known, None)
+        while old_one is not None:
+            yield sort_key(old_one.path), None, old_one
+            old_one = next(old, None)
+        gone += [known_one[0]] if known_one else []
+        self._seen = root, gone + [key for key, _ in known]
+
+    def _judge(self, item: Item, key: bytes, path: str, old: Entry | None, value: bytes | None) -> Entry | Pending:
+        """Return the entry of something that was found, if it need not be read."""
         if item.kind != "file":
-            entry = Entry(path=path, kind=item.kind, mtime_ns=item.mtime_ns, mode=item.mode, target=item.target)
-            return _with_meta(entry, old)
+            return _with_meta(Entry(path=path, kind=item.kind, mtime_ns=item.mtime_ns, mode=item.mode, target=item.target), old)
         sign = signature(item.size, item.mtime_ns, item.ctime_ns, item.inode, item.device)
-        if known is not None and known.signature == sign:
-            same = old is not None and old.kind == "file" and old.hash == known.hash
-            if same and old is not None:
-                self._unchanged(item)
+        if value is not None and value.startswith(sign):
+            if old is not None and old.kind == "file" and value.startswith(old.hash, len(sign)):
+                self._progress(0, item.size)
                 if old.mtime_ns == item.mtime_ns and old.mode == item.mode:
                     return old
                 return msgspec.structs.replace(old, mtime_ns=item.mtime_ns, mode=item.mode)
-            if self._still_there(known, item):
-                self._unchanged(item)
-                self.writer.stats.reused_bytes += item.size
-                content = Content(item.size, known.hash, known.crc32c, known.recipe, known.place)
-                return _file(path, content, mtime_ns=item.mtime_ns, mode=item.mode, old=old)
-        content = self._read_file(item, sign, old)
+            known = decode_known(value)
+            if known.place or not item.size:
+                self._progress(0, item.size)
+                return self._stored_elsewhere(item, path, old, known)
+        return Pending(item, key, path, old, sign)
+
+    def _stored_elsewhere(self, item: Item, path: str, old: Entry | None, known: KnownFile) -> Entry:
+        """Return the entry of a file that an earlier save stored, at another path or on another branch; note the use."""
+        if known.place:
+            kind, frame_id = (FrameKind.RECIPE, known.recipe) if known.recipe else (FrameKind.DATA, known.hash)
+            self.writer.reuse(kind, frame_id, known.place, again=None if known.recipe else _reader(item.local))
+            self.writer.stats.reused_bytes += item.size
+        content = Content(item.size, known.hash, known.crc32c, known.recipe, known.place)
         return _file(path, content, mtime_ns=item.mtime_ns, mode=item.mode, old=old)
 
-    def _unchanged(self, item: Item) -> None:
-        self._progress(0, item.size)
+    def _read_waiting(self, waiting: list[tuple[bytes, Entry | Pending | None]], top: str, meta: Meta) -> Iterator[Change]:
+        """Yield changes, the files among them read: small ones together, for what is done once for many of them is done once."""
+        small = [change for _, change in waiting if isinstance(change, Pending) and change.item.size <= MIN_SIZE]
+        contents = dict(zip([one.path for one in small], self._read_small(small), strict=True))
+        for key, change in waiting:
+            if not isinstance(change, Pending):
+                yield key, change
+                continue
+            item = change.item
+            content = contents.get(change.path) or self._read_file(change)
+            entry = _file(change.path, content, mtime_ns=item.mtime_ns, mode=item.mode, old=change.old)
+            entry = meta.apply(entry) if change.path == top else entry
+            if entry != change.old:
+                yield key, entry
 
-    def _still_there(self, known: KnownFile, item: Item) -> bool:
-        """Say whether content that an earlier save stored elsewhere can be used here; note the use."""
-        if not item.size:
-            return True
-        if known.place is None:
-            return False
-        kind, frame_id = (FrameKind.RECIPE, known.recipe) if known.recipe else (FrameKind.DATA, known.hash)
-        self.writer.reuse(kind, frame_id, known.place, again=None if known.recipe else _reader(item.local))
-        return True
+    def _read_small(self, files: list[Pending]) -> Iterator[Content | None]:
+        """Yield the contents of files of one chunk each; None for one that is not what it was when it was found."""
+        if not files:
+            return
+        datas = [_read_whole(one) for one in files]
+        hashes = [blake3(data).digest() if data is not None else b"" for data in datas]
+        writer, checksum, now = self.writer, crc32c(), time.time_ns()
+        found = writer.find(hashes) if writer.may_know else {}
+        for one, data, content in zip(files, datas, hashes, strict=True):
+            if data is None:
+                yield None
+                continue
+            size = len(data)
+            self._progress(0, size)
+            if not size:
+                yield Content(0, content, 0, b"", None)
+                continue
+            old = one.old
+            place = found.get(content) or writer.written.get(content)
+            if old is not None and old.hash == content and old.place is not None and not old.recipe:
+                place = old.place
+            if place is None:
+                place = writer.add(FrameKind.DATA, content, data)
+                writer.stats.new_bytes += size
+            else:
+                writer.reuse(FrameKind.DATA, content, place, again=_reader(one.item.local))
+                writer.stats.reused_bytes += size
+            made = Content(size, content, checksum(data), b"", place)
+            self._note(one, made, now)
+            yield made
 
-    def _read_file(self, item: Item, sign: bytes, old: Entry | None) -> Content:
+    def _read_file(self, file: Pending) -> Content:
         """Store a file's content; one that changes while it is read is read again, and reported if it does not stop."""
-        known = self._known_chunks(old) if item.size > 0 else {}
-        for attempt in range(REREADS + 1):
-            started = time.time_ns()
+        item, sign = file.item, file.signature
+        known = self._known_chunks(file.old)
+        attempt = 0
+        while True:
             descriptor = item.descriptor()
             try:
                 content = self._ingester.ingest(_Descriptor(descriptor), known=known, again=_reader(item.local), progress=self._read)
-                found = os.fstat(descriptor)
+                now = _signature_of(descriptor)
             finally:
                 os.close(descriptor)
-            now = signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
-            if now == sign and content.size == found.st_size:
-                coarse = item.ctime_ns % 1_000_000_000 == 0
-                if item.ctime_ns < started - (COARSE_NS if coarse else FRESH_NS) and self._cache:
-                    self._remembered.append(KnownFile(sort_key(item.path), sign, content.hash, content.crc32c, content.recipe, content.place))
-                break
-            sign = now
+            if now == sign:
+                self._note(file, content, time.time_ns())
+                return content
             if attempt == REREADS:
                 self._skipped(item.path or item.local, "changed while it was read: what was saved may mix old and new")
-        return content
+                return content
+            attempt, sign = attempt + 1, now
+
+    def _note(self, file: Pending, content: Content, now: int) -> None:
+        """Remember a file, unless it is so young that a change could still leave its times as they are."""
+        changed = file.item.ctime_ns
+        if now - changed > (FRESH_NS if changed % 1_000_000_000 else COARSE_NS):
+            known = KnownFile(content.hash, content.crc32c, content.recipe, content.place)
+            self._remembered.append((file.key, encode_known(file.signature, known)))
 
     def _read(self, size_bytes: int) -> None:
         self._progress(0, size_bytes)
@@ -191,11 +268,39 @@ class Saver:
         return {chunk: place for chunk, place, _ in walk_chunks(self._objects, load_recipe(self._objects, old.recipe, old.place))}
 
 
+def _read_whole(file: Pending) -> bytes | None:
+    """Return the content of a small file, None if it is not what it was when it was found."""
+    try:
+        descriptor = os.open(file.item.local, READ_FLAGS)
+    except OSError:
+        return None
+    try:
+        data = os.read(descriptor, MIN_SIZE + 1)
+        return data if len(data) == file.item.size and _signature_of(descriptor) == file.signature else None
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _signature_of(descriptor: int) -> bytes:
+    found = os.fstat(descriptor)
+    return signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+
+
 def _file(path: str, content: Content, *, mtime_ns: int, mode: int, old: Entry | None) -> Entry:
     if old is not None and old.kind == "file" and old.hash == content.hash:
         return msgspec.structs.replace(old, mtime_ns=mtime_ns, mode=mode)
     entry = Entry(
-        path=path, kind="file", size=content.size, mtime_ns=mtime_ns, mode=mode, hash=content.hash, crc32c=content.crc32c, recipe=content.recipe, place=content.place
+        path=path,
+        kind="file",
+        size=content.size,
+        mtime_ns=mtime_ns,
+        mode=mode,
+        hash=content.hash,
+        crc32c=content.crc32c,
+        recipe=content.recipe,
+        place=content.place,
     )
     return _with_meta(entry, old)
 

@@ -10,7 +10,7 @@ from kist.engine.content import chunk_batches
 from kist.engine.entries import Entry, Place
 from kist.engine.objects import Objects
 
-__all__ = ["Contents"]
+__all__ = ["Contents", "telling"]
 
 BATCH_BYTES = 8 << 20
 BATCH_ENTRIES = 1000
@@ -31,6 +31,19 @@ class Contents:
             for entry in group:
                 relative = msgspec.structs.replace(entry, path=entry.path[len(self._base) :].lstrip("/")) if self._base else entry
                 yield relative, partial(chunk_batches, self._objects, entry) if entry.recipe else partial(batch.content, entry)
+
+
+def telling(contents: Iterable[tuple[Entry, Content]], progress: Callable[[int, int], None]) -> Iterator[tuple[Entry, Content]]:
+    """Yield the same, and tell how many items and how many bytes are done as they pass."""
+    for entry, content in contents:
+        yield entry, partial(_counted, content, progress)
+        progress(1, 0)
+
+
+def _counted(content: Content, progress: Callable[[int, int], None]) -> Iterator[bytes]:
+    for piece in content():
+        yield piece
+        progress(0, len(piece))
 
 
 def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -101,7 +101,10 @@ class States:
         return self._merges[key]
 
     def _common(self, left: list[Parent], right: list[Parent]) -> list[Parent]:
-        """Return the best common ancestors: those that are no ancestor of another one, by number and id. Walks from the highest number down, no further than needed."""
+        """Return the best common ancestors, by number and id: those that are no ancestor of another one.
+
+        Walks from the highest number down, no further than needed.
+        """
         flags: dict[bytes, int] = {}
         todo: dict[bytes, Parent] = {}
         for side, versions in ((1, left), (2, right)):
@@ -110,9 +113,9 @@ class States:
                 todo[version[0]] = version
         found: list[Parent] = []
         while any(flags[version] & 4 == 0 for version in todo):
-            version = max(todo, key=lambda one: (self.record(*todo[one]).number, one))
-            parent = todo.pop(version)
-            flag = flags[version]
+            newest = max(todo, key=lambda one: (self.record(*todo[one]).number, one))
+            parent = todo.pop(newest)
+            flag = flags[newest]
             if flag & 3 == 3 and not flag & 4:  # noqa: PLR2004 - reached from both sides
                 found.append(parent)
                 flag |= 4

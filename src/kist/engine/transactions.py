@@ -2,6 +2,7 @@
 
 import io
 import os
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, cast
 
@@ -32,6 +33,7 @@ class Transaction:
         """Use `Repository.transaction`."""
         self._rooms, self._saver, self._root = rooms, saver, root
         self._changes: dict[bytes, Entry | None] = {}
+        self._keys: list[bytes] = []
 
     def put(self, path: str, source: Source, *, meta: Meta = Meta()) -> None:  # noqa: B008 - a frozen value
         """Make `path` equal to a source: a file or folder of this machine, or content.
@@ -47,12 +49,12 @@ class Transaction:
         self.check_above(path)
         if isinstance(source, str | os.PathLike):
             for key, entry in list(self._saver.folder(path, source, self._below(path), meta=meta, ignore=())):
-                self._changes[key] = entry
+                self._set(key, entry)
             return
         old = self._get(path)
         for entry in list(self._below(path)):
-            self._changes[sort_key(entry.path)] = None
-        self._changes[sort_key(path)] = meta.apply(self._ingest(path, source, old))
+            self._set(sort_key(entry.path), None)
+        self._set(sort_key(path), meta.apply(self._ingest(path, source, old)))
 
     def delete(self, path: str) -> None:
         """Remove a path and all below it.
@@ -64,7 +66,8 @@ class Transaction:
         gone = [sort_key(entry.path) for entry in self._below(path)]
         if not gone:
             raise NotFound(f"there is nothing at {path!r}")
-        self._changes |= dict.fromkeys(gone)
+        for key in gone:
+            self._set(key, None)
 
     def move(self, source: str, destination: str) -> None:
         """Give a path and all below it another name.
@@ -95,7 +98,8 @@ class Transaction:
         copied = [self.use(msgspec.structs.replace(entry, path=destination + entry.path[len(source) :])) for entry in entries]
         if not copied:
             raise NotFound(f"there is nothing at {source!r}")
-        self._changes |= {sort_key(check_path(entry.path)): entry for entry in copied}
+        for entry in copied:
+            self._set(sort_key(check_path(entry.path)), entry)
 
     def use(self, entry: Entry) -> Entry:
         """Note that the change uses content of a version that is not its parent."""
@@ -119,7 +123,12 @@ class Transaction:
 
     def changes(self) -> Iterator[Change]:
         """Yield what changes, sorted."""
-        return iter(sorted(self._changes.items(), key=lambda change: change[0]))
+        return ((key, self._changes[key]) for key in self._keys)
+
+    def _set(self, key: bytes, entry: Entry | None) -> None:
+        if key not in self._changes:
+            insort(self._keys, key)
+        self._changes[key] = entry
 
     def _get(self, path: str) -> Entry | None:
         key = sort_key(path)
@@ -129,7 +138,8 @@ class Transaction:
         """Yield the entries at and below a path as they are after the changes so far."""
         key = sort_key(path)
         start, stop = (key + b"\0", key + b"\1") if path else (b"", None)
-        mine = sorted(one for one in self._changes if one == key or (one >= start and (stop is None or one < stop)))
+        low, high = bisect_left(self._keys, start), len(self._keys) if stop is None else bisect_left(self._keys, stop)
+        mine = [*([key] if path and key in self._changes else ()), *self._keys[low:high]]
         stored = (entry for entry in self._rooms.trees.below(self._root, path) if sort_key(entry.path) not in self._changes)
         waiting = next(stored, None)
         for one in mine:
@@ -146,7 +156,9 @@ class Transaction:
         mtime_ns = self._rooms.clock.now() * 1000
         if isinstance(source, bytes | bytearray | memoryview):
             data = bytes(source)
-            return self._saver.stream(path, cast(ReadInto, io.BytesIO(data)), old, again=lambda at, size: data[at : at + size], mtime_ns=mtime_ns)
+            return self._saver.stream(
+                path, cast(ReadInto, io.BytesIO(data)), old, again=lambda at, size: data[at : at + size], mtime_ns=mtime_ns
+            )
         if not hasattr(source, "readinto"):
             source = io.BufferedReader(cast(io.RawIOBase, _Raw(source)))
         return self._saver.stream(path, cast(ReadInto, source), old, again=None, mtime_ns=mtime_ns)

@@ -1,7 +1,7 @@
 """Trees: one sorted list of entries, cut into nodes by its content (format 1, §6).
 
-Cost follows the change: looking up reads one node for each level, an update rewrites the nodes it touches, and a comparison skips what two trees share.
-A tree depends on its entries alone, not on how it came to be.
+Cost follows the change: looking up reads one node for each level, an update rewrites the nodes it touches, and a comparison skips what two
+trees share. A tree depends on its entries alone, not on how it came to be.
 """
 
 from bisect import bisect_left, bisect_right
@@ -105,14 +105,18 @@ class Trees:
         if (top := self.as_child(root)) is not None and top[1].level >= level:
             yield from self._nodes_from(*top, level, key, None)
 
-    def _nodes_from(self, child: Child, node: Node, level: int, key: bytes, stop: bytes | None) -> Iterator[tuple[Child, Node, bytes | None]]:
+    def _nodes_from(
+        self, child: Child, node: Node, level: int, key: bytes, stop: bytes | None
+    ) -> Iterator[tuple[Child, Node, bytes | None]]:
         if node.level == level or isinstance(node, Leaf):
             yield child, node, stop
             return
         keys = node.keys
         for row in range(max(0, bisect_right(keys, key) - 1), len(keys)):
             below = node.children[row]
-            yield from self._nodes_from(below, self.child(below, node.level - 1), level, key, keys[row + 1] if row + 1 < len(keys) else stop)
+            yield from self._nodes_from(
+                below, self.child(below, node.level - 1), level, key, keys[row + 1] if row + 1 < len(keys) else stop
+            )
 
     def totals(self, root: Root, path: str) -> Totals:
         """Return what lies below a path, its own entry not counted; of nodes wholly inside, only their parent is read."""
@@ -147,7 +151,9 @@ class Trees:
                 entry = None if deeper else leaf.entry(row)
                 below = range_stop(prefix + name) or b""
                 position = leaf.keys[row] + b"\1" if entry and entry.kind != "folder" else below
-                yield Listed(prefix + name, entry, Totals(1, 1, entry.size) if entry and entry.kind != "folder" else self.totals(root, prefix + name))
+                yield Listed(
+                    prefix + name, entry, Totals(1, 1, entry.size) if entry and entry.kind != "folder" else self.totals(root, prefix + name)
+                )
                 row = bisect_left(leaf.keys, position, lo=row)
 
     def nodes(self, root: Root, seen: set[bytes]) -> Iterator[tuple[Child, Node]]:
@@ -164,7 +170,7 @@ class Trees:
                 stack += [(below, self.child(below, node.level - 1)) for below in reversed(node.children) if below.id not in seen]
 
     def differences(self, old: Root, new: Root) -> Iterator[tuple[Entry | None, Entry | None]]:
-        """Yield ``(old, new)`` for each path whose entries differ, in order; None where there is none. What both trees share is not read."""
+        """Yield ``(old, new)`` for each path whose entries differ, in order, None where there is none; what both share is not read."""
         old_leaves, new_leaves = self._unshared(old, new)
         left, right = self._entries_of(old_leaves), self._entries_of(new_leaves)
         one, two = next(left, None), next(right, None)

@@ -1,7 +1,7 @@
 """New trees from old ones: rewrite the nodes that a change touches, level by level (format 1, §6).
 
-A level gives the level above it the same kind of thing that it got itself, sorted changes to its items; so one function serves all levels, and a
-first save of a million entries streams through them.
+A level gives the level above it the same kind of thing that it got itself, sorted changes to its items; so one function serves all levels,
+and a first save of a million entries streams through them.
 """
 
 from collections import deque
@@ -41,7 +41,7 @@ def update_tree(trees: Trees, writer: MetadataWriter, root: Root, changes: Itera
     above: Iterator[ItemChange] = iter(changes)
     only: dict[bytes, Child] = {}
     for level in range(height + 1):
-        above = _Level(trees, writer, root, level, changed, only).run(above)
+        above = _Level(trees, writer, root=root, level=level, changed=changed, only=only).run(above)
     nodes = {sort_key(top[0].first): top[0]} if top else {}
     for key, item in above:
         if item is None:
@@ -51,12 +51,17 @@ def update_tree(trees: Trees, writer: MetadataWriter, root: Root, changes: Itera
     level, made = height, [nodes[key] for key in sorted(nodes)]
     while len(made) > 1:
         level += 1
-        made = [cast(Child, item) for _, item in _Level(trees, writer, EMPTY, level, changed, only).run((sort_key(child.first), child) for child in made)]
+        made = [
+            cast(Child, item)
+            for _, item in _Level(trees, writer, root=EMPTY, level=level, changed=changed, only=only).run(
+                (sort_key(child.first), child) for child in made
+            )
+        ]
     return _lowest(trees, writer, only, made[0], level) if made else (EMPTY, Totals())
 
 
 def _lowest(trees: Trees, writer: MetadataWriter, only: dict[bytes, Child], child: Child, level: int) -> tuple[Root, Totals]:
-    """Step down from a root with a single child to the root of the lowest level. New nodes can't be read yet: `only` knows those with one child."""
+    """Step down from a root with a single child; new nodes can't be read yet, but `only` knows those with one child."""
     while level:
         below = only.get(child.id)
         if below is None and child.id not in writer.written:
@@ -71,7 +76,7 @@ def _lowest(trees: Trees, writer: MetadataWriter, only: dict[bytes, Child], chil
 class _Level:
     """One level of one update."""
 
-    def __init__(self, trees: Trees, writer: MetadataWriter, root: Root, level: int, changed: Changed, only: dict[bytes, Child]) -> None:
+    def __init__(self, trees: Trees, writer: MetadataWriter, *, root: Root, level: int, changed: Changed, only: dict[bytes, Child]) -> None:
         self._trees, self._writer, self._root, self._level, self._changed, self._only = trees, writer, root, level, changed, only
         self._items: list[Item] = []
         self._weight = 0
@@ -85,19 +90,18 @@ class _Level:
             stop: bytes | None = None
             for child, node, stop in self._trees.nodes_from(self._root, self._level, change[0]):
                 self._gone.append(child)
-                for item in _items(node):
-                    key = _key(item)
+                for key, item in zip(node.keys, _items(node), strict=True):
                     while change is not None and change[0] < key:
-                        self._take(None, change[1])
+                        self._take(change[0], None, change[1])
                         change = next(changes, None)
                         yield from self._settled()
                     if change is not None and change[0] == key:
-                        self._take(item, change[1])
+                        self._take(key, item, change[1])
                         change = next(changes, None)
                     else:
-                        self._feed(item)
+                        self._feed(key, item)
                 while change is not None and (stop is None or change[0] < stop):
-                    self._take(None, change[1])
+                    self._take(change[0], None, change[1])
                     change = next(changes, None)
                     yield from self._settled()
                 yield from self._settled()
@@ -105,7 +109,7 @@ class _Level:
                     break
             else:
                 while change is not None and stop is None:
-                    self._take(None, change[1])
+                    self._take(change[0], None, change[1])
                     change = next(changes, None)
                     yield from self._settled()
                 self._end()
@@ -113,17 +117,16 @@ class _Level:
             yield from ((sort_key(child.first), None) for child in self._gone)
             self._gone.clear()
 
-    def _take(self, old: Item | None, new: Item | None) -> None:
+    def _take(self, key: bytes, old: Item | None, new: Item | None) -> None:
         if self._level == 0:
             self._changed(cast(Entry | None, old), cast(Entry | None, new))
         if new is not None:
-            self._feed(new)
+            self._feed(key, new)
 
-    def _feed(self, item: Item) -> None:
-        path = item.path if isinstance(item, Entry) else item.first
+    def _feed(self, key: bytes, item: Item) -> None:
         self._items.append(item)
-        self._weight += ITEM_WEIGHT + len(path.encode())
-        if ends_node(self._weight, path):
+        self._weight += ITEM_WEIGHT + len(key)
+        if ends_node(self._weight, key):
             self._end()
 
     def _end(self) -> None:
@@ -161,7 +164,3 @@ def _items(node: Node) -> Iterator[Item]:
     if isinstance(node, Leaf):
         return map(node.entry, range(len(node.keys)))
     return iter(node.children)
-
-
-def _key(item: Item) -> bytes:
-    return sort_key(item.path if isinstance(item, Entry) else item.first)

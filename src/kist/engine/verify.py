@@ -4,6 +4,7 @@ Looks at the store alone, never at what a cache remembers.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal, NamedTuple
 
 from kist.engine.entries import Place
@@ -31,12 +32,11 @@ MAX_PATHS = 1000
 
 
 class Pack(NamedTuple):
-    """What reading a whole pack found: the frames that are intact, those that are not, and whether every byte is as it was written."""
+    """What reading a whole pack found: the frames that are intact, and whether every byte is as it was written."""
 
     id: bytes
     size_bytes: int
     intact: frozenset[bytes]
-    broken: frozenset[bytes]
     problem: str
 
 
@@ -57,10 +57,9 @@ def verify(rooms: Rooms, level: Level, *, progress: Progress) -> Report:
     held = {one for frames in located.frames.values() for one, _ in frames}
     read = 0
     if level == "data":
-        held, broken = set(), set()
+        held = set()
         for pack in map_ordered(lambda pack: read_pack(rooms, pack, dict(located.frames.get(pack, []))), located.packs, window=3):
             held |= pack.intact
-            broken |= pack.broken
             read += pack.size_bytes
             if pack.problem and pack.id not in located.damaged:
                 run.problem(pack_key(pack.id), pack.problem)
@@ -82,14 +81,14 @@ def read_pack(rooms: Rooms, pack: bytes, frames: dict[bytes, Place]) -> Pack:
     try:
         data = rooms.store.get(pack_key(pack))
     except NotFound:
-        return Pack(pack, 0, frozenset(), frozenset(frames), "the pack is gone")
+        return Pack(pack, 0, frozenset(), "the pack is gone")
     problem = ""
     try:
         check_pack(pack, data)
     except IntegrityError as error:
         problem = str(error)
     if not problem:
-        return Pack(pack, len(data), frozenset(frames), frozenset(), "")
+        return Pack(pack, len(data), frozenset(frames), "")
     intact = set()
     for one, place in frames.items():
         try:
@@ -97,7 +96,7 @@ def read_pack(rooms: Rooms, pack: bytes, frames: dict[bytes, Place]) -> Pack:
         except IntegrityError:
             continue
         intact.add(one)
-    return Pack(pack, len(data), frozenset(intact), frozenset(frames) - intact, problem)
+    return Pack(pack, len(data), frozenset(intact), problem)
 
 
 class _Verification:
@@ -121,7 +120,7 @@ class _Verification:
             kind = meta.key.split("/")[1]
             if kind in ("heads", "tags"):
                 ref = meta.key.removeprefix("refs/").rpartition("/")[0]
-                entry = self._check(meta.key, lambda data, key=meta.key, ref=ref: check_entry(self._rooms.format.id, ref, key, data))
+                entry = self._check(meta.key, partial(check_entry, self._rooms.format.id, ref, meta.key))
                 if entry is not None:
                     entries[meta.key] = entry
             else:
@@ -130,7 +129,7 @@ class _Verification:
             for meta in self._rooms.store.list(prefix):
                 self._check(meta.key, self._sealed(record, meta.key))
         for meta in self._rooms.store.list("index/"):
-            self._check(meta.key, lambda data, key=meta.key: decode_segment(data, what=f"index segment {key}"))
+            self._check(meta.key, partial(decode_segment, what=f"index segment {meta.key}"))
         self._chains(entries)
         return list(entries.values())
 
@@ -210,7 +209,9 @@ class _Verification:
             else:
                 stack += [(below, level - 1) for below in reversed(node.children)]
 
-    def _content(self, leaf: Leaf, seen: set[bytes], entry: RefEntry, *, report: bool, expand: set[bytes] | None) -> Iterator[tuple[str, Named]]:
+    def _content(
+        self, leaf: Leaf, seen: set[bytes], entry: RefEntry, *, report: bool, expand: set[bytes] | None
+    ) -> Iterator[tuple[str, Named]]:
         rows = (row for row, pack in enumerate(leaf.wire.pack) if pack)
         for row, named in zip(rows, leaf_frames(leaf), strict=True):
             path = leaf.wire.path[row]

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from errno import EEXIST, EINVAL, EISDIR, ENOENT, ENOSYS, EOPNOTSUPP, EPERM
 from urllib.parse import unquote, urlsplit
 
-from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound, Unsupported
+from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound, StoreError, Unsupported
 from kist.stores import temporary
 from kist.stores.keys import check_folder, check_key, check_prefix, check_range
 from kist.stores.local_errors import translated
@@ -156,8 +156,14 @@ class LocalStore:
         finally:
             os.close(folder)
 
+    def _open_root(self) -> int:
+        try:
+            return os.open(self.root, _FOLDER)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise StoreError(f"the folder {self.root!r} is gone, and all that this store holds; is its disk mounted?") from error
+
     def _open_folder(self, segments: tuple[bytes, ...]) -> int:
-        folder = os.open(self.root, _FOLDER)
+        folder = self._open_root()
         for segment in segments:
             above = folder
             try:
@@ -173,7 +179,7 @@ class LocalStore:
         """
         if not self._swept:
             self._sweep()
-        folder = os.open(self.root, _FOLDER)
+        folder = self._open_root()
         for depth, segment in enumerate(segments, 1):
             above = folder
             try:

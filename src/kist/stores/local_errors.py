@@ -4,7 +4,7 @@ import contextlib
 import errno
 from collections.abc import Iterator
 
-from kist.errors import Busy, Conflict, Denied, InvalidInput, KistError, NotFound, StoreError, Unsupported
+from kist.errors import Busy, Conflict, Denied, InvalidInput, KistError, StoreError, Unsupported
 
 __all__ = ["translate", "translated"]
 
@@ -17,7 +17,7 @@ _KINDS: dict[int | None, tuple[type[KistError], str]] = {
     errno.EISDIR: (Conflict, "a folder has this name, so no object can"),
     errno.ENAMETOOLONG: (InvalidInput, "this file system has no names that long: use shorter ones"),
     errno.EILSEQ: (InvalidInput, "this file system can't have such a name"),
-    errno.ENOENT: (NotFound, "the folder is gone"),
+    errno.ENOENT: (StoreError, "somebody removes files of this store"),
     errno.ENOSPC: (StoreError, "the disk is full: free some space and try again"),
     errno.EDQUOT: (StoreError, "your quota is used up: free some space and try again"),
     errno.EFBIG: (StoreError, "this file system has no files that big"),

@@ -47,8 +47,21 @@ def sweep(folder: int) -> int:
 def _is_debris(folder: int, name: str) -> bool:
     machine, pid, started, *_ = [*name.split("."), "", "", ""]
     if machine == _machine() and pid.isdecimal() and started:
-        return _started(int(pid)) != started
+        return _started(int(pid)) != started and not _hidden(int(pid))
     return time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > STRANGER_SECONDS
+
+
+def _hidden(pid: int) -> bool:
+    """Say whether there is such a process although ``/proc`` does not show it, as on machines that hide those of other users."""
+    if _started(pid):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _machine() -> str:

@@ -1,0 +1,64 @@
+"""The command line. `main` runs one command: results go to stdout, all else to stderr, and programs can rely on the exit code.
+
+0 done; 1 something unexpected; 2 asked wrongly; 3 and more as `kist.errors` says; 130 interrupted; 141 nobody reads the output any more.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+INTERRUPTED, BROKEN_PIPE = 130, 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``kist`` with arguments (those of this process if none are given) and return the exit code.
+
+    Raises:
+        Exception: what went wrong, only where KIST_DEBUG is set; else it is told on stderr.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # no name may end a listing
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+        code = BROKEN_PIPE
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"\nkist: {stop.args[0] if stop.args else 'interrupted'}\n")
+        code = INTERRUPTED
+    except Exception as error:
+        if os.environ.get("KIST_DEBUG"):
+            raise
+        from kist.cli.failing import tell  # noqa: PLC0415 - most commands do well
+
+        code = tell(error, words)
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    from kist.cli.table import options_last, overview  # noqa: PLC0415 - an interrupt while something is loaded is told like any other
+
+    ordered = options_last(words)
+    if not ordered or ordered[0] in {"--help", "-h", "help"} or ordered[0] in {"--json", "--quiet", "-q", "-r", "--repository"}:
+        sys.stdout.write(overview(bold=sys.stdout.isatty()))
+        return 0
+    if ordered[0] in {"--version", "-V"}:
+        from kist import __version__  # noqa: PLC0415
+
+        sys.stdout.write(f"kist {__version__}\n")
+        return 0
+    from kist.cli.app import run  # noqa: PLC0415 - costs a tenth of a second
+
+    return run(ordered)
+
+
+def _forget_stdout() -> None:
+    """Let the interpreter flush what is left to nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

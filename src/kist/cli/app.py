@@ -1,0 +1,41 @@
+"""Understands a command line. A command's module is imported when it is run or asked for help."""
+
+from collections.abc import Sequence
+
+from cyclopts import App, Group, Parameter
+
+from kist.cli.table import COMMANDS
+
+__all__ = ["make_app", "run"]
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line, the command first, and return its exit code.
+
+    Raises:
+        CycloptsError: the line makes no sense.
+        KistError: the command failed.
+    """
+    code = make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_value")
+    return code if isinstance(code, int) else 0
+
+
+def make_app() -> App:
+    """Return the command line."""
+    app = App(
+        name="kist",
+        help_format="markdown",
+        version_flags=(),
+        default_parameter=Parameter(negative=(), show_default=_shown),
+        group_parameters=Group("Options"),
+        suppress_keyboard_interrupt=False,
+    )
+    for order, (name, command) in enumerate(COMMANDS.items()):
+        usage = f"Usage: kist {name} {command.usage}".rstrip() + " [OPTIONS]\n"
+        app.command(f"kist.cli.{command.place}", name=name, usage=usage, sort_key=order)
+    return app
+
+
+def _shown(default: object) -> str | None:
+    """Return what help says of a default: nothing where leaving an option out says it all."""
+    return str(default) if default else None

@@ -1,0 +1,55 @@
+"""``kist rm`` and ``kist mv``: changes of the tree that need nothing from this machine."""
+
+from kist.cli import options
+from kist.cli.options import EVERYWHERE, Everywhere
+from kist.cli.output import line, print_object
+from kist.cli.places import open_place, tidy
+from kist.cli.text import escape
+from kist.ids import short
+
+__all__ = ["mv", "rm"]
+
+
+def rm(
+    name: options.NameArg,
+    /,
+    *,
+    message: options.MessageOption = "",
+    author: options.AuthorOption = None,
+    branch: options.BranchOption = "main",
+    everywhere: Everywhere = EVERYWHERE,
+) -> None:
+    """Remove a file or folder in a new version; earlier versions keep it.
+
+    Raises:
+        KistError: there is no such path, or another writer changed it meanwhile.
+    """
+    repository = open_place(everywhere)
+    version = repository.delete(tidy(name), message=message, author=author, branch=branch)
+    if everywhere.json:
+        print_object(version)
+    else:
+        line(f"removed {escape(tidy(name))} in {version.name} ({short(version.id)}); earlier versions keep it")
+
+
+def mv(
+    source: options.NameArg,
+    destination: options.NameArg,
+    /,
+    *,
+    message: options.MessageOption = "",
+    author: options.AuthorOption = None,
+    branch: options.BranchOption = "main",
+    everywhere: Everywhere = EVERYWHERE,
+) -> None:
+    """Give a file or folder another name in a new version; no content is copied.
+
+    Raises:
+        KistError: there is no such path, or the new name is taken.
+    """
+    repository = open_place(everywhere)
+    version = repository.move(tidy(source), tidy(destination), message=message, author=author, branch=branch)
+    if everywhere.json:
+        print_object(version)
+    else:
+        line(f"moved {escape(tidy(source))} to {escape(tidy(destination))} in {version.name} ({short(version.id)})")

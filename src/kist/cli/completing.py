@@ -1,0 +1,70 @@
+"""What the Tab key offers: names and refs of the repository that the line so far means. It never fails: without an answer it offers nothing."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from kist import settings
+from kist.errors import KistError
+
+if TYPE_CHECKING:
+    from cyclopts.completion import CompletionContext
+
+    from kist.engine.repository import Repository
+
+__all__ = ["complete_address", "complete_branch", "complete_name", "complete_ref"]
+
+OFFERED = 500
+VERSIONS = 20
+
+
+def complete_name(context: "CompletionContext") -> list[str]:
+    """Offer the names in the folder that is being typed."""
+    return _offer(context, lambda repository: _names(repository, context.incomplete, None))
+
+
+def complete_address(context: "CompletionContext") -> list[str]:
+    """Offer names, and behind an ``@`` refs."""
+    name, at, _ = context.incomplete.rpartition("@")
+
+    def offered(repository: "Repository") -> Iterator[str]:
+        yield from _names(repository, context.incomplete, None)
+        if at:
+            yield from (f"{name}@{ref}" for ref in _refs(repository, name.rstrip("/")))
+
+    return _offer(context, offered)
+
+
+def complete_ref(context: "CompletionContext") -> list[str]:
+    """Offer branches, tags and the newest versions."""
+    return _offer(context, lambda repository: _refs(repository, ""))
+
+
+def complete_branch(context: "CompletionContext") -> list[str]:
+    """Offer branches."""
+    return _offer(context, lambda repository: iter(repository.branches()))
+
+
+def _names(repository: "Repository", typed: str, ref: str | None) -> Iterator[str]:
+    folder = typed.rpartition("/")[0]
+    for info in repository.tree(folder, ref=ref, limit=OFFERED):
+        yield info.path + ("/" if info.kind == "folder" else "")
+
+
+def _refs(repository: "Repository", path: str) -> Iterator[str]:
+    yield from repository.branches()
+    yield from repository.tags()
+    yield from (version.name for version in repository.log(path or None, limit=VERSIONS))
+
+
+def _offer(context: "CompletionContext", offered: Callable[["Repository"], Iterator[str]]) -> list[str]:
+    from kist.engine.opening import open_repository  # noqa: PLC0415 - only when Tab is pressed
+
+    said = context.get("--repository")
+    place = (said.raw if said else None) or settings.default_repository()
+    try:
+        return [
+            one for one in offered(open_repository(os.path.expanduser(place))) if one.startswith(context.incomplete) and one.isprintable()
+        ]
+    except (KistError, OSError):
+        return []
