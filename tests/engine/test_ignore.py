@@ -65,9 +65,9 @@ def is_pathspec_quirk(line: str) -> bool:
     """Where pathspec reads a form that nobody writes in another way than git, and we follow it.
 
     Three stars between slashes are two to git, spaces that end a line may follow a backslash that escapes nothing or one of them, and
-    ``!/`` is nothing. Brackets that hold a bracket are refused or read as Python does.
+    ``!/`` is nothing. Brackets that hold a bracket are refused or read as Python does; an escaped slash is refused.
     """
-    return "***" in line or re.search(r"\\\\ +$|\\  +$|^!/ *$|\[[!^]?.[^\]]*[\[\\]", line) is not None
+    return "***" in line or "\\/" in line or re.search(r"\\\\ +$|\\  +$|^!/ *$|\[[!^]?.[^\]]*[\[\\]", line) is not None
 
 
 @pytest.fixture(scope="module")
@@ -173,9 +173,9 @@ def test_no_pattern_no_rules() -> None:
     assert parse_rules(["", "# comment", "   ", "/", "!", "["]) is None
 
 
-@pytest.mark.parametrize("pattern", ["x[[:upper:]]", "!x[[:upper:]]", "x[\\]]", "x[a\\-z]", "x[+--]", "x[b-a]"])
-def test_a_bracket_that_is_read_otherwise_than_by_git_is_refused(pattern: str) -> None:
-    with pytest.raises(InvalidInput, match="bracket"):
+@pytest.mark.parametrize("pattern", ["x[[:upper:]]", "!x[[:upper:]]", "x[\\]]", "x[a\\-z]", "x[+--]", "x[b-a]", "a\\/b"])
+def test_what_would_be_read_otherwise_than_by_git_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidInput, match=r"bracket|slash"):
         parse_rules([pattern])
 
 

@@ -1,5 +1,6 @@
 """A small analysis project that grew over some weeks: the data behind tests and pictures of the web site. Always the same, times too."""
 
+import functools
 import json
 import math
 import struct
@@ -64,6 +65,7 @@ def daily(days: int) -> bytes:
     return ("\n".join(["day,temperature,humidity", *rows]) + "\n").encode()
 
 
+@functools.cache
 def plot(days: int, *, width: int = 640, height: int = 300) -> bytes:
     """Return a PNG of the readings, with smooth lines."""
     pixels = bytearray(b"\xff" * (width * height * 3))

@@ -30,7 +30,7 @@ class Site:
         """The login link."""
         return f"http://127.0.0.1:{self.port}/login?token={TOKEN}"
 
-    def get(self, page: str, /, *, headers: dict[str, str] | None = None, **parameters: str) -> httpx.Response:
+    def get(self, page: str, headers: dict[str, str] | None = None, /, **parameters: str) -> httpx.Response:
         """Ask as the user."""
         return self.client.get(page, params=parameters, headers=headers)
 

@@ -32,32 +32,39 @@ def test_content_is_an_attachment_of_unknown_type(lab: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "start", "stop"), [("bytes=0-9", 0, 10), ("bytes=5-", 5, len(TEXT)), ("bytes=-7", len(TEXT) - 7, len(TEXT)), ("bytes=3-99999", 3, len(TEXT)), ("bytes=-9999", 0, len(TEXT))]
+    ("wanted", "start", "stop"),
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=5-", 5, len(TEXT)),
+        ("bytes=-7", len(TEXT) - 7, len(TEXT)),
+        ("bytes=3-99999", 3, len(TEXT)),
+        ("bytes=-9999", 0, len(TEXT)),
+    ],
 )
 def test_a_range_arrives_alone(site: Site, wanted: str, start: int, stop: int) -> None:
-    answer = site.get("/download", path="README.md", headers={"range": wanted})
+    answer = site.get("/download", {"range": wanted}, path="README.md")
     assert answer.status_code == 206
     assert answer.content == TEXT[start:stop]
     assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{len(TEXT)}"
 
 
-@pytest.mark.parametrize("wanted", ["bytes=0-1,3-4", "lines=1-2", "bytes=9-2", "bytes=-", "bytes=\u00b2-"])
+@pytest.mark.parametrize("wanted", ["bytes=0-1,3-4", "lines=1-2", "bytes=9-2", "bytes=-"])
 def test_a_range_that_makes_no_sense_is_ignored(site: Site, wanted: str) -> None:
-    answer = site.get("/download", path="README.md", headers={"range": wanted.encode("latin-1").decode("latin-1")} if wanted.isascii() else None)
+    answer = site.get("/download", {"range": wanted}, path="README.md")
     assert (answer.status_code, answer.content) == (200, TEXT)
 
 
 @pytest.mark.parametrize("wanted", ["bytes=102-", "bytes=5000-6000", "bytes=-0"])
 def test_a_range_behind_the_end_is_refused(site: Site, wanted: str) -> None:
-    answer = site.get("/download", path="README.md", headers={"range": wanted})
+    answer = site.get("/download", {"range": wanted}, path="README.md")
     assert answer.status_code == 416
     assert answer.headers["content-range"] == f"bytes */{len(TEXT)}"
 
 
 def test_a_download_goes_on_only_with_the_same_content(site: Site) -> None:
     etag = site.get("/download", path="analysis.py", ref="v2").headers["etag"]
-    same = site.get("/download", path="analysis.py", ref="v3", headers={"range": "bytes=5-", "if-range": etag})
-    other = site.get("/download", path="analysis.py", ref="v4", headers={"range": "bytes=5-", "if-range": etag})
+    same = site.get("/download", {"range": "bytes=5-", "if-range": etag}, path="analysis.py", ref="v3")
+    other = site.get("/download", {"range": "bytes=5-", "if-range": etag}, path="analysis.py", ref="v4")
     assert (same.status_code, other.status_code) == (206, 200)
 
 
@@ -90,7 +97,14 @@ def test_the_whole_tree_is_an_archive_too(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "path", "status"), [("/download", "data", 400), ("/download", "nothing", 404), ("/download", "", 400), ("/archive", "README.md", 400), ("/archive", "nothing", 404)]
+    ("page", "path", "status"),
+    [
+        ("/download", "data", 400),
+        ("/download", "nothing", 404),
+        ("/download", "", 400),
+        ("/archive", "README.md", 400),
+        ("/archive", "nothing", 404),
+    ],
 )
 def test_what_can_not_be_downloaded_is_an_error_page(site: Site, page: str, path: str, status: int) -> None:
     answer = site.get(page, path=path)
@@ -166,14 +180,22 @@ def test_a_download_that_is_given_up_ends() -> None:
 )
 def test_a_name_can_not_leave_its_header(name: str, plain_name: str) -> None:
     header = disposition(name)
-    assert header.startswith(f'attachment; filename="{plain_name}"; filename*=UTF-8\'\'')
+    assert header.startswith(f"attachment; filename=\"{plain_name}\"; filename*=UTF-8''")
     assert header.isascii()
     assert header.isprintable()
     assert unquote(header.partition("''")[2]) == name.replace("\r", "_").replace("\n", "_").replace("\u202e", "_")
 
 
-@pytest.mark.parametrize(("header", "expected"), [("", None), ("bytes=1-2", (1, 3)), ("bytes = 1 - 2", (1, 3)), ("bytes=-3", (7, 10)), ("bytes=10-", (10, 10)), ("bytes=" + "9" * 30 + "-", None)])
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", None),
+        ("bytes=1-2", (1, 3)),
+        ("bytes = 1 - 2", (1, 3)),
+        ("bytes=-3", (7, 10)),
+        ("bytes=10-", (10, 10)),
+        ("bytes=" + "9" * 30 + "-", None),
+    ],
+)
 def test_ranges_are_read_as_the_rfc_says(header: str, expected: tuple[int, int] | None) -> None:
     assert byte_range(header, 10) == expected
-
-

@@ -1,6 +1,7 @@
 """Who gets in, and what every answer carries."""
 
-import httpx
+import socket
+
 import pytest
 from tests.server.serving import TOKEN, Site, serving
 
@@ -60,7 +61,10 @@ def test_an_empty_cookie_is_no_session(repository: Repository) -> None:
         assert site.stranger.get("/", headers={"cookie": f"kist_session_{site.port}="}).status_code == 401
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "localhost", "127.0.0.1:1", "localhost.evil.example:{port}", "127.0.0.1:{port}.evil.example"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{port}", "localhost", "127.0.0.1:1", "localhost.evil.example:{port}", "127.0.0.1:{port}.evil.example"],
+)
 def test_a_request_that_names_another_host_is_refused(site: Site, host: str) -> None:
     answer = site.client.get("/", headers={"host": host.format(port=site.port)})
     assert answer.status_code == 421
@@ -73,8 +77,10 @@ def test_every_name_of_this_machine_is_welcome(site: Site, host: str) -> None:
 
 
 def test_two_hosts_are_refused(site: Site) -> None:
-    answer = site.client.get("/", headers=[("host", f"localhost:{site.port}"), ("host", "evil.example")])
-    assert answer.status_code in {400, 421}
+    request = f"GET / HTTP/1.1\r\nHost: localhost:{site.port}\r\nHost: evil.example\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", site.port), timeout=30) as connection:
+        connection.sendall(request.encode())
+        assert connection.recv(100).split()[1] in {b"400", b"421"}
 
 
 @pytest.mark.parametrize("page", [*PAGES, "/login", "/static/kist.css", "/static/nothing", "/files?path=nothing"])
@@ -96,7 +102,9 @@ def test_nothing_can_be_changed(site: Site, method: str) -> None:
 
 @pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd"])
 def test_nothing_but_the_look_is_static(site: Site, path: str) -> None:
-    assert site.stranger.get(path).status_code in {401, 404}
+    answer = site.stranger.get(path)
+    assert answer.status_code in {401, 404}
+    assert "roof-station" not in answer.text
 
 
 class Failing(MemoryStore):
@@ -121,8 +129,3 @@ def test_a_bug_becomes_a_page_without_a_trace() -> None:
         assert "This should not happen" in answer.text
         assert "secret" not in answer.text
         assert "Traceback" not in answer.text
-
-
-def test_the_header_names_no_software(site: Site) -> None:
-    answer = httpx.get(f"http://127.0.0.1:{site.port}/", trust_env=False)
-    assert "x-powered-by" not in answer.headers

@@ -4,6 +4,7 @@ from difflib import SequenceMatcher
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kist.server.lines import MAX_EDITS, Line, compare_lines
 
 TEXTS = st.lists(st.sampled_from("abcd"), max_size=30)

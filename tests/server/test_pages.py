@@ -53,7 +53,11 @@ def test_a_branch_has_its_own_versions(site: Site) -> None:
 
 
 def test_every_version_of_a_branch_can_be_opened(site: Site) -> None:
-    opened = [site.client.get(href).status_code for href in hrefs(site.get("/", ref="calibration").text) if href.startswith(("/files?", "/changes?"))]
+    opened = [
+        site.client.get(href).status_code
+        for href in hrefs(site.get("/", ref="calibration").text)
+        if href.startswith(("/files?", "/changes?"))
+    ]
     assert len(opened) == 8  # with the tag; the first version has no changes
     assert set(opened) == {200}
 
@@ -72,6 +76,13 @@ def test_many_versions_come_in_pages(lab: Site) -> None:
     assert re.findall(r">(v\d+)</a>", first) == [f"v{number}" for number in range(VERSIONS + 2, 2, -1)]
     assert re.findall(r">(v\d+)</a>", second) == ["v2", "v1"]
     assert "before=" not in second
+
+
+def test_two_versions_of_a_path_are_compared_by_a_form(site: Site) -> None:
+    text = site.get("/", path="results/daily.csv").text
+    assert '<form action="/changes">' in text
+    assert '<input type="hidden" name="path" value="results/daily.csv">' in text
+    assert re.findall(r'name="([ab])" value="(v\d)"[^>]* checked', text) == [("b", "v5"), ("a", "v4")]
 
 
 def test_an_empty_repository_says_how_to_begin(lab: Site) -> None:
@@ -142,7 +153,15 @@ def test_an_error_page_escapes_what_it_names(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "status"),
-    [({"path": "nothing"}, 404), ({"ref": "nothing"}, 404), ({"ref": "v9"}, 404), ({"path": "../up"}, 400), ({"path": "/etc/passwd"}, 400), ({"ref": "a b"}, 400), ({"path": "\0"}, 400)],
+    [
+        ({"path": "nothing"}, 404),
+        ({"ref": "nothing"}, 404),
+        ({"ref": "v9"}, 404),
+        ({"path": "../up"}, 400),
+        ({"path": "/etc/passwd"}, 400),
+        ({"ref": "a b"}, 400),
+        ({"path": "\0"}, 400),
+    ],
 )
 def test_what_is_not_there_is_said_so(site: Site, parameters: dict[str, str], status: int) -> None:
     answer = site.get("/files", **parameters)

@@ -5,12 +5,16 @@ from urllib.parse import parse_qs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kist.server.render import address, difference, plain, shown, site_name, size
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
-@pytest.mark.parametrize(("size_bytes", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB"), (5 * 10**17, "500.0 PB")])
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB"), (5 * 10**17, "500.0 PB")],
+)
 def test_sizes(size_bytes: int, text: str) -> None:
     assert size(size_bytes) == text
 
@@ -43,7 +47,8 @@ def test_an_address_gives_back_any_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "name"), [("/data/lab/", "lab"), ("s3://me:secret@bucket/lab?key=secret", "lab"), ("memory://x", "x"), ("/", "kist"), ("lab", "lab")]
+    ("place", "name"),
+    [("/data/lab/", "lab"), ("s3://me:secret@bucket/lab?key=secret", "lab"), ("memory://x", "x"), ("/", "kist"), ("lab", "lab")],
 )
 def test_a_site_is_called_by_the_end_of_its_place(place: str, name: str) -> None:
     assert site_name(place) == name

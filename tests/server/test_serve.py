@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from kist import open_repository
 from kist.errors import Busy, InvalidInput
 from kist.server.serve import serve
@@ -81,7 +82,7 @@ def test_a_taken_port_is_said_so(tmp_path: Path) -> None:
             serve(str(tmp_path / "lab"), port=taken.getsockname()[1])
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
 def test_other_machines_are_not_let_in(tmp_path: Path, host: str) -> None:
     with pytest.raises(InvalidInput, match="this machine alone"):
         serve(str(tmp_path / "lab"), host=host)

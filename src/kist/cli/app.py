@@ -6,7 +6,10 @@ from cyclopts import App, Group, Parameter
 
 from kist.cli.table import COMMANDS
 
-__all__ = ["make_app", "run"]
+__all__ = ["dash_last", "make_app", "run"]
+
+DASH = "-"
+TEXTS = {"-m", "--message"}
 
 
 def run(words: Sequence[str]) -> int:
@@ -16,7 +19,7 @@ def run(words: Sequence[str]) -> int:
         CycloptsError: the line makes no sense.
         KistError: the command failed.
     """
-    code = make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_value")
+    code = make_app()(dash_last(words), exit_on_error=False, print_error=False, result_action="return_value")
     return code if isinstance(code, int) else 0
 
 
@@ -27,13 +30,23 @@ def make_app() -> App:
         help_format="markdown",
         version_flags=(),
         default_parameter=Parameter(negative=(), show_default=_shown),
-        group_parameters=Group("Options"),
+        group_parameters=Group("Options", sort_key=5),
         suppress_keyboard_interrupt=False,
     )
     for order, (name, command) in enumerate(COMMANDS.items()):
-        usage = f"Usage: kist {name} {command.usage}".rstrip() + " [OPTIONS]\n"
+        usage = f"Usage: kist {name} {command.usage}".rstrip() + " [OPTIONS]"
         app.command(f"kist.cli.{command.place}", name=name, usage=usage, sort_key=order)
     return app
+
+
+def dash_last(words: Sequence[str]) -> list[str]:
+    """Return the line with a lone ``-``, standard input or output, at its end behind ``--``: else it would be taken for an option."""
+    options = list(words[: words.index("--")] if "--" in words else words)
+    names = list(words[len(options) + 1 :])
+    dashes = [at for at, word in enumerate(options) if word == DASH and options[at - 1] not in TEXTS]
+    if not dashes:
+        return list(words)
+    return [*(word for at, word in enumerate(options) if at not in dashes), "--", *names, *(DASH for _ in dashes)]
 
 
 def _shown(default: object) -> str | None:

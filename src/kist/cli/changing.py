@@ -1,6 +1,11 @@
 """``kist rm`` and ``kist mv``: changes of the tree that need nothing from this machine."""
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from kist.cli import options
+from kist.cli.completing import complete_name
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import line, print_object
 from kist.cli.places import open_place, tidy
@@ -11,7 +16,7 @@ __all__ = ["mv", "rm"]
 
 
 def rm(
-    name: options.NameArg,
+    name: Annotated[str, Parameter(completer=complete_name, help="What to remove.")],
     /,
     *,
     message: options.MessageOption = "",
@@ -33,8 +38,8 @@ def rm(
 
 
 def mv(
-    source: options.NameArg,
-    destination: options.NameArg,
+    source: Annotated[str, Parameter(completer=complete_name, help="What to move.")],
+    destination: Annotated[str, Parameter(completer=complete_name, help="Its new name.")],
     /,
     *,
     message: options.MessageOption = "",

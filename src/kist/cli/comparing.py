@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kist.cli import options
-from kist.cli.completing import complete_address
+from kist.cli.completing import complete_address, complete_name
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import Style, line, paint, print_array
 from kist.cli.places import Address, find, open_place, tidy
@@ -22,13 +21,13 @@ SIGNS: dict[str, tuple[str, Style]] = {"added": ("+", "green"), "removed": ("-",
 
 
 def diff(
-    a: Annotated[str, Parameter(completer=complete_address)],
-    b: Annotated[str, Parameter(completer=complete_address)] = "main",
-    path: options.NameArg = "",
+    a: Annotated[str, Parameter(completer=complete_address, help="The older side: REF or NAME@REF.")],
+    b: Annotated[str, Parameter(completer=complete_address, help="The newer side: REF or NAME@REF.")] = "main",
+    path: Annotated[str, Parameter(completer=complete_name, help="Only this path and what lies below it.")] = "",
     /,
     *,
-    patch: Annotated[bool, Parameter(("--patch", "-p"))] = False,
-    stat: bool = False,
+    patch: Annotated[bool, Parameter(("--patch", "-p"), help="Show how text files differ, line by line.")] = False,
+    stat: Annotated[bool, Parameter(help="Show sizes, and the sums.")] = False,
     everywhere: Everywhere = EVERYWHERE,
 ) -> None:
     """List what differs between two versions: + added, - removed, ~ modified. Changes of times alone are none.
@@ -61,15 +60,18 @@ def _sides(repository: "Repository", a: str, b: str, path: str) -> tuple[str, st
     Raises:
         InvalidInput: the two sides name different paths.
     """
-    one, two = _side(repository, a), _side(repository, b)
+    one, two = _side(repository, a, b), _side(repository, b, a)
     paths = {where for where in (one.path, two.path, path) if where}
     if len(paths) > 1:
         raise InvalidInput(f"{' and '.join(map(repr, sorted(paths)))} are different paths: kist diff compares one path in two versions")
     return one.ref or "main", two.ref or "main", paths.pop() if paths else ""
 
 
-def _side(repository: "Repository", text: str) -> Address:
-    return find(repository, text) if "@" in text else Address("", text)
+def _side(repository: "Repository", text: str, other: str) -> Address:
+    """A name without a ref is welcome beside the same name with one."""
+    if "@" in text or other.startswith(f"{tidy(text)}@"):
+        return find(repository, text)
+    return Address("", text)
 
 
 def _sizes(one: Difference) -> str:
@@ -83,4 +85,4 @@ def _sums(differences: list[Difference]) -> str:
     files = [one for one in differences if one.kind != "folder"]
     numbers = [f"{sum(one.change == change for one in files):,} {change}" for change in SIGNS]
     grown = sum((one.new_size or 0) - (one.old_size or 0) for one in files)
-    return f"{count(len(files), 'file')} differ: {', '.join(numbers)}; {'+' if grown >= 0 else ''}{size(grown)}"
+    return f"{count(len(files), 'file differs', 'files differ')}: {', '.join(numbers)}; {'+' if grown >= 0 else ''}{size(grown)}"

@@ -1,6 +1,5 @@
-"""What the Tab key offers: names and refs of the repository that the line so far means. It never fails: without an answer it offers nothing."""
+"""What the Tab key offers: names and refs of the repository that the line means so far. Where that fails, nothing."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ VERSIONS = 20
 
 def complete_name(context: "CompletionContext") -> list[str]:
     """Offer the names in the folder that is being typed."""
-    return _offer(context, lambda repository: _names(repository, context.incomplete, None))
+    return _offer(context, lambda repository: _names(repository, context.incomplete))
 
 
 def complete_address(context: "CompletionContext") -> list[str]:
@@ -28,7 +27,7 @@ def complete_address(context: "CompletionContext") -> list[str]:
     name, at, _ = context.incomplete.rpartition("@")
 
     def offered(repository: "Repository") -> Iterator[str]:
-        yield from _names(repository, context.incomplete, None)
+        yield from _names(repository, context.incomplete)
         if at:
             yield from (f"{name}@{ref}" for ref in _refs(repository, name.rstrip("/")))
 
@@ -45,9 +44,9 @@ def complete_branch(context: "CompletionContext") -> list[str]:
     return _offer(context, lambda repository: iter(repository.branches()))
 
 
-def _names(repository: "Repository", typed: str, ref: str | None) -> Iterator[str]:
+def _names(repository: "Repository", typed: str) -> Iterator[str]:
     folder = typed.rpartition("/")[0]
-    for info in repository.tree(folder, ref=ref, limit=OFFERED):
+    for info in repository.tree(folder, limit=OFFERED):
         yield info.path + ("/" if info.kind == "folder" else "")
 
 
@@ -63,8 +62,6 @@ def _offer(context: "CompletionContext", offered: Callable[["Repository"], Itera
     said = context.get("--repository")
     place = (said.raw if said else None) or settings.default_repository()
     try:
-        return [
-            one for one in offered(open_repository(os.path.expanduser(place))) if one.startswith(context.incomplete) and one.isprintable()
-        ]
+        return [one for one in offered(open_repository(place)) if one.startswith(context.incomplete) and one.isprintable()]
     except (KistError, OSError):
         return []

@@ -1,6 +1,8 @@
 """``kist completion``: the Tab key in bash, zsh, fish and PowerShell."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import line, print_object
@@ -10,7 +12,11 @@ __all__ = ["completion"]
 
 
 def completion(
-    shell: Literal["bash", "zsh", "fish", "powershell"] | None = None, /, *, install: bool = False, everywhere: Everywhere = EVERYWHERE
+    shell: Annotated[Literal["bash", "zsh", "fish", "powershell"] | None, Parameter(help="The shell that runs now if not said.")] = None,
+    /,
+    *,
+    install: Annotated[bool, Parameter(help="Write it where the shell finds it, and into its start-up file.")] = False,
+    everywhere: Everywhere = EVERYWHERE,
 ) -> None:
     """Print a script that completes commands, options, names and refs when you press Tab; or install it.
 

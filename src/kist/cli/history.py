@@ -22,25 +22,27 @@ __all__ = ["log", "show"]
 
 COLUMNS = (
     Column(title="version", style="yellow"),
-    Column(title="id", style="dim"),
+    Column(title="id", style="dim", spare=4),
     Column(title="time"),
-    Column(title="author"),
-    Column(title="files", right=True),
-    Column(title="size", right=True),
-    Column(title="new", right=True),
+    Column(title="author", spare=2),
+    Column(title="files", right=True, spare=3),
+    Column(title="size", right=True, spare=1),
+    Column(title="new", right=True, spare=5),
     Column(title="refs", style="cyan"),
     Column(title="message", flexible=True),
 )
+NAME_HELP = "Only versions that changed this path; NAME@REF or @REF: only up to a ref."
+WHAT_HELP = "A version (v3, a tag, a branch, an id), or what is at NAME or NAME@REF; the newest version of main if not said."
 CHANGES = 10
 FACT_WIDTH = 11
 SIGNS = {"added": "+", "removed": "-", "modified": "~"}
 
 
 def log(
-    name: options.AddressArg | None = None,
+    name: Annotated[str | None, Parameter(completer=complete_address, help=NAME_HELP)] = None,
     /,
     *,
-    limit: Annotated[int | None, Parameter(("--limit", "-n"))] = None,
+    limit: options.LimitOption = None,
     branch: options.BranchOption = "main",
     everywhere: Everywhere = EVERYWHERE,
 ) -> None:
@@ -65,7 +67,9 @@ def log(
         print_table(COLUMNS, (_row(version, refs.get(version.id, [])) for version in versions))
 
 
-def show(what: Annotated[str | None, Parameter(completer=complete_address)] = None, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
+def show(
+    what: Annotated[str | None, Parameter(completer=complete_address, help=WHAT_HELP)] = None, /, *, everywhere: Everywhere = EVERYWHERE
+) -> None:
     """Show one version, or one thing in a version.
 
     Raises:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kist.cli import options
+from kist.cli.completing import complete_ref
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import line, note, paint, print_array, print_object
 from kist.cli.places import open_place, place_of
@@ -20,7 +20,12 @@ __all__ = ["forget", "gc", "verify"]
 PATHS = 20
 
 
-def verify(*, data: bool = False, repair: bool = False, everywhere: Everywhere = EVERYWHERE) -> int:
+def verify(
+    *,
+    data: Annotated[bool, Parameter(help="Read and check every byte, not only what describes it.")] = False,
+    repair: Annotated[bool, Parameter(help="First rebuild what can be derived: the index, and the footers of packs.")] = False,
+    everywhere: Everywhere = EVERYWHERE,
+) -> int:
     """Check what is stored. The exit code is 8 if something is damaged, and the paths that are hit are listed.
 
     Raises:
@@ -41,7 +46,11 @@ def verify(*, data: bool = False, repair: bool = False, everywhere: Everywhere =
     return 0 if report.ok else IntegrityError.exit_code
 
 
-def gc(*, dry_run: Annotated[bool, Parameter(("--dry-run", "-n"))] = False, everywhere: Everywhere = EVERYWHERE) -> None:
+def gc(
+    *,
+    dry_run: Annotated[bool, Parameter(("--dry-run", "-n"), help="Only say what would be done.")] = False,
+    everywhere: Everywhere = EVERYWHERE,
+) -> None:
     """Free what no version needs: it is marked now, and deleted by a later run when the mark is a day old.
 
     Raises:
@@ -55,7 +64,11 @@ def gc(*, dry_run: Annotated[bool, Parameter(("--dry-run", "-n"))] = False, ever
         _print_collected(collected, dry_run=dry_run)
 
 
-def forget(*refs: options.RefArg, imsure: bool = False, everywhere: Everywhere = EVERYWHERE) -> None:
+def forget(
+    *refs: Annotated[str, Parameter(completer=complete_ref, help="Which versions.")],
+    imsure: Annotated[bool, Parameter(help="Must be said: it can't be undone.")] = False,
+    everywhere: Everywhere = EVERYWHERE,
+) -> None:
     """End versions for ever: they stay in the log, but their content is not kept. kist gc then frees what nothing else uses.
 
     Raises:
@@ -100,6 +113,9 @@ def _print_report(report: Report) -> None:
 
 
 def _print_collected(collected: Collected, *, dry_run: bool) -> None:
+    if not (collected.marked or collected.repacked or collected.deleted or collected.waiting):
+        line(f"nothing to free: {size(collected.live_bytes)} in use, {size(collected.dead_bytes)} not")
+        return
     would = "would be " if dry_run else ""
     line(f"{count(collected.deleted, 'pack')} {would}deleted, {size(collected.freed_bytes)} {would}freed")
     line(f"{count(collected.marked, 'pack')} {would}marked, to be deleted by a run in 24 hours; {collected.repacked:,} {would}packed anew")

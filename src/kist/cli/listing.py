@@ -30,10 +30,12 @@ def ls(
     name: options.AddressArg | None = None,
     /,
     *,
-    long: Annotated[bool, Parameter(("--long", "-l"))] = False,
-    recursive: Annotated[bool, Parameter(("--recursive", "-R"))] = False,
-    limit: Annotated[int | None, Parameter(("--limit", "-n"))] = None,
-    after: str = "",
+    long: Annotated[
+        bool, Parameter(("--long", "-l"), help="Also mode, size and time; a folder's size is that of all files below it.")
+    ] = False,
+    recursive: Annotated[bool, Parameter(("--recursive", "-R"), help="Also what lies in its folders.")] = False,
+    limit: options.LimitOption = None,
+    after: Annotated[str, Parameter(metavar="NAME", help="Only what comes behind this one, the last of the page before.")] = "",
     everywhere: Everywhere = EVERYWHERE,
 ) -> None:
     """List what lies in a folder.

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from kist.cli.completing import complete_address, complete_branch, complete_name, complete_ref
+from kist.cli.completing import complete_address, complete_branch
 
 __all__ = [
     "EVERYWHERE",
@@ -17,9 +17,7 @@ __all__ = [
     "IgnoreOption",
     "LimitOption",
     "MessageOption",
-    "NameArg",
     "OverwriteOption",
-    "RefArg",
 ]
 
 _everywhere = Group("Everywhere", sort_key=9)
@@ -34,15 +32,15 @@ class Everywhere:
         str | None,
         Parameter(("--repository", "-r"), group=_everywhere, metavar="URL", help="Which repository: a folder, s3://bucket/prefix, ..."),
     ] = None
-    json: Annotated[bool, Parameter("--json", group=_everywhere, help="Print JSON: an array for a listing, an object for one thing.")] = False
+    json: Annotated[bool, Parameter("--json", group=_everywhere, help="Print JSON: an array for a listing, an object for one thing.")] = (
+        False
+    )
     quiet: Annotated[bool, Parameter(("--quiet", "-q"), group=_everywhere, help="No progress, no notes.")] = False
 
 
 EVERYWHERE = Everywhere()
 
-NameArg = Annotated[str, Parameter(completer=complete_name)]
 AddressArg = Annotated[str, Parameter(completer=complete_address, help="NAME, NAME@REF, or @REF for the whole tree at a ref.")]
-RefArg = Annotated[str, Parameter(completer=complete_ref)]
 
 MessageOption = Annotated[str, Parameter(("--message", "-m"), metavar="TEXT", allow_leading_hyphen=True, help="Why.")]
 AuthorOption = Annotated[str | None, Parameter(metavar="TEXT", help="Who; else KIST_AUTHOR, else your user name.")]
@@ -53,6 +51,8 @@ ConflictOption = Annotated[
 OverwriteOption = Annotated[bool, Parameter(help="Replace what is in the way.")]
 IgnoreOption = Annotated[
     list[str] | None,
-    Parameter(("--ignore", "-i"), metavar="PATTERN", help="Leave out what a gitignore pattern says, as .kistignore files do; may be repeated."),
+    Parameter(
+        ("--ignore", "-i"), metavar="PATTERN", help="Leave out what a gitignore pattern says, as .kistignore files do; may be repeated."
+    ),
 ]
 LimitOption = Annotated[int | None, Parameter(("--limit", "-n"), metavar="N", help="No more than this many.")]

@@ -1,6 +1,6 @@
 """What goes to the terminal, a pipe or a program: lines, tables and JSON on stdout, notes on stderr.
 
-stdout carries results only. Colour and tables by `rich` only where somebody looks (a terminal, and no ``NO_COLOR``); elsewhere plain aligned text.
+stdout carries results only. Colour, and tables by `rich`, are for a terminal (without ``NO_COLOR``); else text is plain and aligned.
 Everything that may come from a repository is escaped first, by whoever makes the line.
 """
 
@@ -17,15 +17,18 @@ __all__ = ["Column", "is_coloured", "line", "note", "paint", "print_array", "pri
 Style = Literal["bold", "dim", "red", "green", "yellow", "blue", "cyan"]
 CODES: dict[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "1;34", "cyan": "36"}
 
+FLEXIBLE = 24
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """How one column of a table looks; a `flexible` one gives way where the terminal is narrow."""
+    """How one column of a table looks. On a narrow terminal `spare` ones are left out, the highest first, and a `flexible` one is cut short."""
 
     title: str
     right: bool = False
     style: Style | None = None
     flexible: bool = False
+    spare: int = 0
 
 
 def line(text: str = "") -> None:
@@ -85,7 +88,7 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
     if is_coloured():
         _print_rich(columns, cells)
         return
-    widths = [max(len(column.title), *(len(row[at]) for row in cells)) for at, column in enumerate(columns)]
+    widths = _widths(columns, cells)
     for row in [[column.title for column in columns], *cells]:
         padded = (
             cell.rjust(width) if column.right else cell.ljust(width) for cell, width, column in zip(row, widths, columns, strict=True)
@@ -93,13 +96,28 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
         line("  ".join(padded).rstrip())
 
 
+def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(column.title), *(len(row[at]) for row in cells)) for at, column in enumerate(columns)]
+
+
+def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return which columns there is room for."""
+    widths = [min(one, FLEXIBLE) if column.flexible else one for one, column in zip(_widths(columns, cells), columns, strict=True)]
+    kept = list(range(len(columns)))
+    while sum(widths[at] + 2 for at in kept) > width and (spare := max(kept, key=lambda at: columns[at].spare)) and columns[spare].spare:
+        kept.remove(spare)
+    return kept
+
+
 def _print_rich(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
     from rich.console import Console  # noqa: PLC0415 - costs 50 ms
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    console = Console(highlight=False)
+    kept = _fitting(columns, cells, console.width)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
+    for column in (columns[at] for at in kept):
         table.add_column(
             column.title,
             justify="right" if column.right else "left",
@@ -107,5 +125,5 @@ def _print_rich(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> No
             no_wrap=not column.flexible,
         )
     for row in cells:
-        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
-    Console(highlight=False).print(table)
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in (row[at] for at in kept)))
+    console.print(table)

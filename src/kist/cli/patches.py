@@ -51,12 +51,16 @@ def _text(repository: "Repository", one: Difference, ref: str, size_bytes: int |
     info = repository.stat(one.path, ref=ref)
     if info.kind != "file":
         return [f"{info.kind} {info.target}".rstrip()]
-    data = repository.read(one.path, ref=ref)
+    return _lines(repository.read(one.path, ref=ref))
+
+
+def _lines(data: bytes) -> list[str] | None:
+    """Return the lines of a text; None if it is none, or has too many."""
     try:
-        lines = data.decode().split("\n") if b"\0" not in data else None
+        lines = data.decode().split("\n")
     except UnicodeDecodeError:
         return None
-    if lines is None or len(lines) > MAX_LINES:
+    if b"\0" in data or len(lines) > MAX_LINES:
         return None
     if lines[-1]:
         lines[-1] += "\n\\ No newline at end of file"

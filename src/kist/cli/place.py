@@ -1,15 +1,14 @@
 """``kist init``, ``kist status`` and ``kist up``: the repository itself."""
 
-import os
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from kist.cli.options import EVERYWHERE, Everywhere
+from kist.cli.options import EVERYWHERE, Everywhere, IgnoreOption
 from kist.cli.output import line, print_object
-from kist.cli.places import open_place, place_of, tidy
+from kist.cli.places import last_part, open_place, place_of, tidy
 from kist.cli.plain import version_facts
-from kist.cli.text import count, escape, iso_time, local_time, size
+from kist.cli.text import count, escape, local_time, size
 from kist.errors import InvalidInput, NotFound, Unsupported
 from kist.ids import short
 
@@ -20,11 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["init", "status", "up"]
 
+URL_HELP = "A folder, or s3://bucket/prefix and the like; else what -r or KIST_REPOSITORY name, else one of your own."
 WIDTH = 12
 LISTED = 20
 
 
-def init(url: str | None = None, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
+def init(url: Annotated[str | None, Parameter(help=URL_HELP)] = None, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
     """Make a repository; one that is there already stays as it is.
 
     Raises:
@@ -46,11 +46,11 @@ def init(url: str | None = None, /, *, everywhere: Everywhere = EVERYWHERE) -> N
 
 
 def status(
-    path: str | None = None,
+    path: Annotated[str | None, Parameter(help="A file or folder of this machine.")] = None,
     /,
     *,
-    name: str | None = None,
-    ignore: Annotated[list[str] | None, Parameter(("--ignore", "-i"))] = None,
+    name: Annotated[str | None, Parameter(help="Its name in the repository; the last part of PATH if not said.")] = None,
+    ignore: IgnoreOption = None,
     everywhere: Everywhere = EVERYWHERE,
 ) -> None:
     """Show what the repository is and holds; or with a PATH, what saving it would change.
@@ -64,15 +64,15 @@ def status(
         return
     from kist.cli.unsaved import unsaved  # noqa: PLC0415 - seldom used
 
-    name = tidy(name if name is not None else os.path.basename(os.path.abspath(path)))
+    name = tidy(name if name is not None else last_part(path))
     _print_unsaved(unsaved(repository, name, path, ignore=ignore or ()), name, everywhere)
 
 
 def up(
     *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    open_browser: Annotated[bool, Parameter(("--open", "-o"))] = False,
+    host: Annotated[str, Parameter(help="Where to listen: 127.0.0.1, ::1 or localhost.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="On which port; a free one if not said.")] = 0,
+    open_browser: Annotated[bool, Parameter(("--open", "-o"), help="Open the page in your browser.")] = False,
     everywhere: Everywhere = EVERYWHERE,
 ) -> None:
     """Show the repository in a browser: a page on this machine, for you alone, until Ctrl-C.
@@ -133,6 +133,5 @@ def _print_unsaved(found: "Unsaved", name: str, everywhere: Everywhere) -> None:
         line(f"{sign} {escape(path)}")
     if len(changes) > LISTED:
         line(f"and {count(len(changes) - LISTED, 'more change')}")
-    line(
-        f"{escape(name)} differs: {len(found.added):,} added, {len(found.removed):,} removed, {len(found.modified):,} modified, {size(found.size_bytes)} to read"
-    )
+    numbers = f"{len(found.added):,} added, {len(found.removed):,} removed, {len(found.modified):,} modified"
+    line(f"{escape(name)} differs: {numbers}; {size(found.size_bytes)} of new content")

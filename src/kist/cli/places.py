@@ -12,7 +12,7 @@ from kist.ids import parse_ref
 if TYPE_CHECKING:
     from kist.engine.repository import Repository
 
-__all__ = ["Address", "find", "join", "open_place", "place_of", "tidy"]
+__all__ = ["Address", "find", "last_part", "open_place", "place_of", "tidy"]
 
 
 class Address(NamedTuple):
@@ -43,23 +43,23 @@ def open_place(everywhere: Everywhere) -> "Repository":
     place = place_of(everywhere)
     try:
         return open_repository(place)
-    except NotFound:
+    except NotFound as error:
         if everywhere.repository or os.environ.get("KIST_REPOSITORY"):
-            raise
+            raise NotFound(f"there is no repository at {place}: kist init {place} makes one") from error
     repository = open_repository(place, create=True)
     if not everywhere.quiet:
         note(f"kist: your repository is made at {place} (-r URL or KIST_REPOSITORY choose another)")
     return repository
 
 
+def last_part(path: str) -> str:
+    """Return the name that something on this machine goes by: that of the folder itself for ``.`` and ``..``, nothing for the root."""
+    return os.path.basename(os.path.abspath(path))  # noqa: PTH100, PTH119 - pathlib has nothing that leaves links alone
+
+
 def tidy(name: str) -> str:
     """Return a path as repositories write it: a shell's completion leaves a ``/`` behind a folder."""
     return name.rstrip("/")
-
-
-def join(folder: str, name: str) -> str:
-    """Return the path of something in a folder; the empty path is the whole tree."""
-    return f"{folder}/{name}" if folder else name
 
 
 def find(repository: "Repository", text: str | None) -> Address:

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-
 from typing import TYPE_CHECKING
 
 from kist.cli.text import NANOSECONDS, iso_time
@@ -19,25 +18,28 @@ type Json = str | int | float | bool | list[Json] | dict[str, Json] | None
 
 def plain(value: object) -> Json:
     """Return a value made of nothing but what JSON knows."""
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    if isinstance(value, Version):
-        return version_facts(value)
-    if isinstance(value, Info):
-        return info_facts(value)
-    if isinstance(value, Report):
-        return _fields(value) | {"ok": value.ok, "paths": plain(value.paths)}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _fields(value)
-    if isinstance(value, datetime):
-        return iso_time(value)
-    if isinstance(value, Mapping):
-        return {str(name): plain(one) for name, one in value.items()}
-    if isinstance(value, set | frozenset):
-        return [plain(one) for one in sorted(value)]
-    if isinstance(value, Iterable):
-        return [plain(one) for one in value]
-    raise TypeError(f"JSON has no way to say {type(value).__name__}")
+    match value:
+        case None | str() | int() | float():
+            found: Json = value
+        case datetime():
+            found = iso_time(value)
+        case Version():
+            found = version_facts(value)
+        case Info():
+            found = info_facts(value)
+        case Report():
+            found = _fields(value) | {"ok": value.ok, "paths": plain(value.paths)}
+        case Mapping():
+            found = {str(name): plain(one) for name, one in value.items()}
+        case set() | frozenset():
+            found = [plain(one) for one in sorted(value)]
+        case Iterable():
+            found = [plain(one) for one in value]
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            found = _fields(value)
+        case _:
+            raise TypeError(f"JSON has no way to say {type(value).__name__}")
+    return found
 
 
 def version_facts(version: Version) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""All that lies below a folder, however much that is: folders too that were never saved by themselves, each with what is below it in sum."""
+"""All that lies below a folder, however much: folders too that were never saved by themselves, each with the sums of what is below it."""
 
 import dataclasses
 from collections import Counter

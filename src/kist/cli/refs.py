@@ -1,8 +1,12 @@
 """``kist tag``, ``kist branch`` and ``kist merge``: names for versions, and lines of them."""
 
 from collections.abc import Callable
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from kist.cli import options
+from kist.cli.completing import complete_ref
 from kist.cli.history import message_of
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import Column, line, print_array, print_object, print_table
@@ -15,7 +19,16 @@ from kist.models import Version
 __all__ = ["branch", "merge", "tag"]
 
 
-def tag(name: str | None = None, ref: options.RefArg | None = None, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
+Which = Annotated[str | None, Parameter(completer=complete_ref, help="Which version; the newest of main if not said.")]
+
+
+def tag(
+    name: Annotated[str | None, Parameter(help="The new tag.")] = None,
+    ref: Which = None,
+    /,
+    *,
+    everywhere: Everywhere = EVERYWHERE,
+) -> None:
     """Give a version a name that never moves; without arguments list these names.
 
     Raises:
@@ -28,7 +41,13 @@ def tag(name: str | None = None, ref: options.RefArg | None = None, /, *, everyw
         _tell("tag", name, repository.tag, ref, everywhere)
 
 
-def branch(name: str | None = None, ref: options.RefArg | None = None, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
+def branch(
+    name: Annotated[str | None, Parameter(help="The new branch.")] = None,
+    ref: Which = None,
+    /,
+    *,
+    everywhere: Everywhere = EVERYWHERE,
+) -> None:
     """Start a branch at a version; without arguments list the branches.
 
     Raises:
@@ -42,7 +61,7 @@ def branch(name: str | None = None, ref: options.RefArg | None = None, /, *, eve
 
 
 def merge(
-    ref: options.RefArg,
+    ref: Annotated[str, Parameter(completer=complete_ref, help="What to merge.")],
     /,
     *,
     message: options.MessageOption = "",
@@ -74,9 +93,9 @@ def _list(what: str, refs: dict[str, Version], everywhere: Everywhere) -> None:
     columns = (
         Column(title=what, style="cyan"),
         Column(title="version", style="yellow"),
-        Column(title="id", style="dim"),
+        Column(title="id", style="dim", spare=2),
         Column(title="time"),
-        Column(title="author"),
+        Column(title="author", spare=1),
         Column(title="message", flexible=True),
     )
     rows = [(name, one.name, short(one.id), local_time(one.time), one.author, message_of(one)) for name, one in refs.items()]

@@ -1,7 +1,9 @@
 """``kist restore`` and ``kist export``: a version, or part of one, comes back to this machine."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from kist.cli import options
 from kist.cli.options import EVERYWHERE, Everywhere
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "restore"]
 
+FILE_HELP = "Ends in .tar.gz, .tgz, .tar or .zip; - writes a .tar.gz to standard output."
 STDOUT = "-"
 
 
 def restore(
     name: options.AddressArg,
-    destination: str,
+    destination: Annotated[str, Parameter(help="Where to; missing folders are made.")],
     /,
     *,
     overwrite: options.OverwriteOption = False,
@@ -51,7 +54,7 @@ def restore(
 
 def export(
     name: options.AddressArg,
-    file: str,
+    file: Annotated[str, Parameter(help=FILE_HELP)],
     /,
     *,
     overwrite: options.OverwriteOption = False,

@@ -1,7 +1,6 @@
 """``kist save``."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -10,7 +9,7 @@ from cyclopts import Parameter
 
 from kist.cli.options import EVERYWHERE, AuthorOption, BranchOption, ConflictOption, Everywhere, IgnoreOption, MessageOption
 from kist.cli.output import line, note, print_object, warn
-from kist.cli.places import open_place, tidy
+from kist.cli.places import last_part, open_place, tidy
 from kist.cli.plain import version_facts
 from kist.cli.progress import watching
 from kist.cli.text import count, escape, size
@@ -38,7 +37,9 @@ def save(
     message: MessageOption = "",
     author: AuthorOption = None,
     label: Annotated[list[str] | None, Parameter(("--label", "-l"), metavar="WORD", help=f"A word for NAME; {REPEATED}")] = None,
-    tag: Annotated[list[str] | None, Parameter(("--tag", "-t"), metavar="KEY=VALUE", help=f"A fact about NAME, in JSON or plain text; {REPEATED}")] = None,
+    tag: Annotated[
+        list[str] | None, Parameter(("--tag", "-t"), metavar="KEY=VALUE", help=f"A fact about NAME, in JSON or plain text; {REPEATED}")
+    ] = None,
     ignore: IgnoreOption = None,
     branch: BranchOption = "main",
     always: Annotated[bool, Parameter(help="Make a version even if nothing changed.")] = False,
@@ -84,7 +85,7 @@ def _where_and_source(name: str | None, path: str | None) -> tuple[str, str | Bi
     if path is None:
         if name == STDIN:
             raise InvalidInput("what comes from standard input needs a name: kist save NAME -")
-        name, path = os.path.basename(os.path.abspath(name)), name
+        name, path = last_part(name), name
         if not name:
             raise InvalidInput(f"{path!r} has no name of its own: kist save NAME {path}")
     return tidy(name), sys.stdin.buffer if path == STDIN else path

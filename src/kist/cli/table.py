@@ -37,7 +37,9 @@ COMMANDS = {
     "forget": Command("keeping:forget", REPOSITORY, "REF... --imsure", "End versions for ever."),
     "gc": Command("keeping:gc", REPOSITORY, "", "Free what no version needs."),
     "up": Command("place:up", REPOSITORY, "", "Show the repository in a browser."),
-    "completion": Command("completion:completion", REPOSITORY, "[SHELL]", "Print or install the script that completes a line at the Tab key."),
+    "completion": Command(
+        "completion:completion", REPOSITORY, "[SHELL]", "Print or install the script that completes a line at the Tab key."
+    ),
 }
 
 EVERYWHERE_NAMES = {"--repository": True, "-r": True, "--json": False, "--quiet": False, "-q": False}

@@ -15,7 +15,7 @@ NANOSECONDS = 1_000_000_000
 
 
 def escape(text: str) -> str:
-    r"""Return text in which what would move a cursor, colour, break a line or turn the direction of writing is spelled out, such as ``\x1b``."""
+    r"""Return text with all spelled out (``\x1b``) that would move a cursor, colour, break a line or turn the direction of writing."""
     if text.isprintable():
         return text
     return "".join(

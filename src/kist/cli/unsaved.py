@@ -21,7 +21,7 @@ PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsaved:
-    """The paths that a save would add, remove or give new content, mode or target, relative to what is saved, and the bytes of all new content."""
+    """The paths, relative to NAME, that a save would add, remove, or change in content, mode or target; and the bytes of what is new."""
 
     name: str
     added: tuple[str, ...]

@@ -20,6 +20,7 @@ SCHEMA = """
 create table if not exists frames (id blob primary key, pack blob, offset int, stored int, raw int) without rowid;
 create table if not exists entries (key text primary key, data blob) without rowid;
 create table if not exists files (root text, key blob, known blob, primary key (root, key)) without rowid;
+create table if not exists summaries (node blob, folder text, lines blob, primary key (node, folder)) without rowid;
 create table if not exists history (ref text, seq int, txn blob, version blob, filter blob, primary key (ref, seq, txn)) without rowid;
 create table if not exists changes (path text, ref text, seq int, txn blob, primary key (path, ref, seq, txn)) without rowid;
 pragma user_version = 1;
@@ -128,6 +129,21 @@ class Cache:
         self._write("delete from frames where pack = ?", gone)
         if gone:
             self._write("delete from files where substr(known, ?, 16) = ?", ((SIGNATURE.size + 37, pack) for (pack,) in gone))
+
+    # Listings
+
+    def summaries(self, nodes: Sequence[bytes], folder: str) -> dict[bytes, bytes]:
+        """Return what is remembered of the lines that leaves give to a folder's listing."""
+        found: dict[bytes, bytes] = {}
+        for at in range(0, len(nodes), LOOKUP):
+            part = nodes[at : at + LOOKUP]
+            marks = ",".join("?" * len(part))
+            found |= dict(self._rows(f"select node, lines from summaries where node in ({marks}) and folder = ?", (*part, folder)))  # noqa: S608 - marks only
+        return found
+
+    def remember_summaries(self, folder: str, summaries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Remember lines, by leaf."""
+        self._write("insert or replace into summaries values (?, ?, ?)", ((node, folder, lines) for node, lines in summaries))
 
     # Ref entries
 

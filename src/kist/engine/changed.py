@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from blake3 import blake3
 
-from kist.engine.entries import Entry, same_entry
+from kist.engine.entries import Entry, same_entry, sort_key
 
 __all__ = ["ChangedPaths", "filter_has"]
 
@@ -32,7 +32,7 @@ class ChangedPaths:
 
     def listed(self) -> tuple[str, ...] | None:
         """Return the paths, sorted, or None if they are too many."""
-        return tuple(sorted(self._paths)) if self.count <= MAX_LISTED else None
+        return tuple(sorted(self._paths, key=sort_key)) if self.count <= MAX_LISTED else None
 
     def filter(self) -> bytes:
         """Return the filter, empty if the paths are listed."""

@@ -84,7 +84,7 @@ def scan(source: str | os.PathLike[str], *, ignore: Sequence[str] = (), skipped:
 
     Raises:
         NotFound: the source does not exist.
-        InvalidInput: the source is neither a file nor a folder, or a ``.kistignore`` is none.
+        InvalidInput: the source is neither a file nor a folder, a ``.kistignore`` is none, or a pattern can't be read.
         Denied: something may not be read (also while iterating).
         StoreError: the disk failed (also while iterating).
     """

@@ -56,13 +56,23 @@ class History:
         if ref.kind == "name":
             for kind in ("heads", "tags"):
                 if (line := self._rooms.authority.line(f"{kind}/{ref.name}")) is not None:
-                    return found_at(line.heads[-1])
+                    return self.at_ref(line.heads[-1])
             raise NotFound(f"there is no branch or tag {ref.name!r}: kist branch and kist tag list what there is")
         if ref.kind == "number":
             return self._by_number(ref, text)
         if ref.kind == "id":
             return self._by_id(ref.name)
         return self._as_of(ref, text)
+
+    def at_ref(self, entry: RefEntry) -> Found:
+        """Return the version of an entry; that of a tag by the branch where it has its number, main first."""
+        version, place, record, name, txn = found_at(entry)
+        if not entry.ref.startswith("tags/"):
+            return version, place, record, name, txn
+        for branch in ("main", *self._rooms.store.list_folders("refs/heads/")):
+            if any(one.version == version for one in self._rooms.authority.at(f"heads/{branch}", record.number)):
+                return version, place, record, branch, ""
+        return version, place, record, "main", ""
 
     def entries(self, branch: str) -> Iterator[Found]:
         """Yield the versions of a branch, newest first, and then those of the one that it started from."""

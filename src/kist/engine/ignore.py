@@ -2,7 +2,7 @@
 
 The rules of a folder hold for all below it. The strongest that says anything decides: the caller's patterns, then the deepest
 ``.kistignore``, and in each the last line that matches. A folder that is left out is not entered, so nothing below it can come back. A
-pattern that can never match is dropped; a bracket that `pathspec` reads in another way than git is refused.
+pattern that can never match is dropped; what `pathspec` reads in another way than git (odd brackets, escaped slashes) is refused.
 
 `pathspec` translates the patterns; the walk is ours. Its own `GitIgnoreSpec` asks whether a pattern covers a *file or any folder above
 it*: with ``*``, ``!*/``, ``!*.py`` it leaves out the folder ``a/`` that git enters, and everything in it would be missing from the save.
@@ -17,10 +17,8 @@ from kist.errors import InvalidInput
 __all__ = ["IGNORE_FILE", "Rules", "is_ignored", "parse_rules"]
 
 IGNORE_FILE = ".kistignore"
-
 _ALL_BELOW = re.compile(r"(?<=/)\*{2,}(?=/?\s*$)")
 _READ_OTHERWISE = re.compile(r"\[:|\\|--")
-_PYTHONS_OWN = re.compile(r"[\[&~|]")
 # What pathspec writes for a bracket, for ``*`` and for ``/**``. No other bracket holds a slash, so these are never part of something else.
 _BRACKET = re.compile(r"\\.|\[\^/\]|\[(\^?)(\]?[^\]]*)\]", re.DOTALL)
 _STAR = "[^/]*"
@@ -39,7 +37,7 @@ def parse_rules(lines: Iterable[str], folder: str = "") -> Rules | None:
     """Read gitignore lines that stand in `folder` (relative, empty for the top); None if they hold no pattern.
 
     Raises:
-        InvalidInput: a bracket would not be read as git reads it.
+        InvalidInput: a pattern would not be read as git reads it.
     """
     written = [line.rstrip("\r\n") for line in lines if line.strip() and not line.startswith("#")]
     patterns = [pattern for line in written if (pattern := _parse(line)) is not None]
@@ -48,9 +46,8 @@ def parse_rules(lines: Iterable[str], folder: str = "") -> Rules | None:
 
 def is_ignored(rules: Sequence[Rules], path: str, *, folder: bool) -> bool:
     """Return whether `path` is left out; `rules` come with the strongest first."""
-    asked = path + "/" if folder else path
     for rule in rules:
-        relative = asked[rule.offset :]
+        relative = path[rule.offset :] + "/" * folder
         for pattern, ignore in rule.patterns:
             if pattern.fullmatch(relative):
                 return ignore
@@ -63,18 +60,18 @@ def _parse(line: str) -> tuple[re.Pattern[str], bool] | None:
     pathspec's expression finds an item *and all below*; the whole of a path it matches only for the item itself. Two forms need help:
     one without an anchor, and ``x/**``, which pathspec takes for ``x/`` itself, so that a later ``!x/y`` would come too late.
     """
-    from pathspec.patterns.gitignore import GitIgnorePatternError  # noqa: PLC0415  most folders have no pattern: 10 ms
-    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # noqa: PLC0415
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # noqa: PLC0415  most trees have no pattern: 10 ms
 
     try:
         regex, ignore = GitIgnoreSpecPattern.pattern_to_regex(_ALL_BELOW.sub("**/*", line))
-    except GitIgnorePatternError:
-        return None
-    if regex is None or ignore is None:
-        return None
-    try:
+        if regex is None or ignore is None:
+            return None
         regex = _without_retries(_BRACKET.sub(_within_a_name, regex))
         return re.compile(regex if regex.startswith("^") else f".*{regex}", re.DOTALL), ignore
+    except ValueError as error:  # a GitIgnorePatternError
+        if "\\/" in line:
+            raise InvalidInput(f"the pattern {line!r} escapes a slash: write the slash alone") from error
+        return None  # git never matches it either
     except re.error as error:
         raise InvalidInput(f"the pattern {line!r} has a bracket that can't be read: write it like [a-z0-9_]") from error
 
@@ -86,13 +83,13 @@ def _within_a_name(found: re.Match[str]) -> str:
         return found[0]
     if _READ_OTHERWISE.search(members):
         raise re.error("pathspec and git differ")
-    return f"(?!/)[{negated}{_PYTHONS_OWN.sub(r'\\\g<0>', members)}]"
+    return f"(?!/)[{negated}{re.sub(r'([\[&~|])', r'\\\1', members)}]"
 
 
 def _without_retries(regex: str) -> str:
-    """Match what stands between two wildcards as early as possible and never again: the second takes whatever a later match would leave.
+    """Match what stands between two wildcards as early as possible and never again, so that no pattern takes exponential time.
 
-    So no pattern, however hostile, takes exponential time. Were pathspec to write its wildcards otherwise, this would change nothing.
+    The second wildcard takes whatever a later match would leave. Were pathspec to write wildcards otherwise, this would change nothing.
     """
 
     def one_run(run: str) -> str:

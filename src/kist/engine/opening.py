@@ -102,7 +102,7 @@ def repository_on(store: Store, *, name: str, clock: Clock | None = None, grace:
         raise NotFound(f"there is no repository at {name}: kist init makes one") from None
     cache = Cache(_cache_path(record.id, name)) if cached else None
     objects = Objects(store)
-    trees = Trees(objects)
+    trees = Trees(objects, cache)
     rooms = Rooms(
         store=store,
         format=record,

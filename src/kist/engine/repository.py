@@ -11,7 +11,7 @@ from kist import settings
 from kist.engine.commits import Concurrent, Made, Note, Session, ref_entry, some
 from kist.engine.content import ContentReader, chunk_batches
 from kist.engine.entries import Entry, check_path, same_entry
-from kist.engine.history import History, entry_version, found_at, to_version
+from kist.engine.history import History, entry_version, to_version
 from kist.engine.merging import merge
 from kist.engine.nodes import Root, Totals
 from kist.engine.records import Forgotten, encode, seal
@@ -501,7 +501,7 @@ class Repository:
 
     def _refs(self, kind: str) -> dict[str, Version]:
         forgotten = self._history.forgotten()
-        return {name: to_version(found_at(line.heads[-1]), forgotten=forgotten) for name, line in self._lines(kind)}
+        return {name: to_version(self._history.at_ref(line.heads[-1]), forgotten=forgotten) for name, line in self._lines(kind)}
 
     def _new_ref(self, kind: Literal["heads", "tags"], name: str, ref: str | None) -> Version:
         """Add the first entry of a ref."""

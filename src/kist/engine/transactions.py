@@ -2,7 +2,6 @@
 
 import io
 import os
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, cast
 
@@ -33,7 +32,7 @@ class Transaction:
         """Use `Repository.transaction`."""
         self._rooms, self._saver, self._root = rooms, saver, root
         self._changes: dict[bytes, Entry | None] = {}
-        self._keys: list[bytes] = []
+        self._above: set[bytes] = set()
 
     def put(self, path: str, source: Source, *, meta: Meta = Meta()) -> None:  # noqa: B008 - a frozen value
         """Make `path` equal to a source: a file or folder of this machine, or content.
@@ -123,12 +122,14 @@ class Transaction:
 
     def changes(self) -> Iterator[Change]:
         """Yield what changes, sorted."""
-        return ((key, self._changes[key]) for key in self._keys)
+        return iter(sorted(self._changes.items(), key=lambda change: change[0]))
 
     def _set(self, key: bytes, entry: Entry | None) -> None:
-        if key not in self._changes:
-            insort(self._keys, key)
         self._changes[key] = entry
+        above = key.rpartition(b"\0")[0]
+        while above and above not in self._above:
+            self._above.add(above)
+            above = above.rpartition(b"\0")[0]
 
     def _get(self, path: str) -> Entry | None:
         key = sort_key(path)
@@ -138,8 +139,9 @@ class Transaction:
         """Yield the entries at and below a path as they are after the changes so far."""
         key = sort_key(path)
         start, stop = (key + b"\0", key + b"\1") if path else (b"", None)
-        low, high = bisect_left(self._keys, start), len(self._keys) if stop is None else bisect_left(self._keys, stop)
-        mine = [*([key] if path and key in self._changes else ()), *self._keys[low:high]]
+        mine = [key] if path and key in self._changes else []
+        if not path or key in self._above:
+            mine += sorted(one for one in self._changes if one >= start and (stop is None or one < stop))
         stored = (entry for entry in self._rooms.trees.below(self._root, path) if sort_key(entry.path) not in self._changes)
         waiting = next(stored, None)
         for one in mine:

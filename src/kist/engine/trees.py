@@ -6,8 +6,11 @@ trees share. A tree depends on its entries alone, not on how it came to be.
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+import msgspec
 
 from kist.engine.entries import Entry, same_entry, sort_key
 from kist.engine.nodes import Child, Inner, Leaf, Node, Root, Totals, decode_node
@@ -17,6 +20,8 @@ from kist.errors import IntegrityError
 __all__ = ["Listed", "Trees"]
 
 CACHED_NODES = 256
+FIRST_BATCH, LARGEST_BATCH = 8, 512
+SUMMARY_SHARE = 8
 
 
 class Listed(NamedTuple):
@@ -27,12 +32,28 @@ class Listed(NamedTuple):
     totals: Totals
 
 
+SUMMARY = msgspec.msgpack.Decoder(list[tuple[str, Entry | None, tuple[int, int, int]]])
+
+
+class SummaryCache(Protocol):
+    """Remembers which lines a leaf gives to a folder's listing, for a leaf never changes; forgetting is allowed."""
+
+    def summaries(self, nodes: Sequence[bytes], folder: str) -> dict[bytes, bytes]:
+        """Return what is remembered of these leaves."""
+        ...
+
+    def remember_summaries(self, folder: str, summaries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Remember lines, by leaf."""
+        ...
+
+
 class Trees:
     """Looks up, lists and compares the trees of one repository. Threads may share one."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, cache: SummaryCache | None = None) -> None:
         """Read nothing yet."""
         self.objects = objects
+        self._cache = cache
         self._nodes: OrderedDict[bytes, Node] = OrderedDict()
 
     def root(self, root: Root) -> Node | None:
@@ -138,23 +159,60 @@ class Trees:
         return total
 
     def listing(self, root: Root, folder: str, *, after: str = "") -> Iterator[Listed]:
-        """Yield what lies right in a folder, in order, from behind the name `after`; lazily, and past what subfolders hold."""
+        """Yield what lies right in a folder, in order, from behind the name `after`.
+
+        Lazy. A leaf that lies wholly in one subfolder is not read; of one that was read before, the cache knows the few lines that it gives.
+        """
         prefix = f"{folder}/" if folder else ""
-        position, stop = range_start(folder), range_stop(folder)
-        if after:
-            position = sort_key(prefix + after) + b"\1"
-        while (found := next(self.rows(root, start=position, stop=stop), None)) is not None:
-            leaf, row, high = found
-            while row < high:
-                path = leaf.wire.path[row]
-                name, deeper, _ = path[len(prefix) :].partition("/")
-                entry = None if deeper else leaf.entry(row)
-                below = range_stop(prefix + name) or b""
-                position = leaf.keys[row] + b"\1" if entry and entry.kind != "folder" else below
-                yield Listed(
-                    prefix + name, entry, Totals(1, 1, entry.size) if entry and entry.kind != "folder" else self.totals(root, prefix + name)
-                )
-                row = bisect_left(leaf.keys, position, lo=row)
+        start = sort_key(prefix + after) + b"\1" if after else range_start(folder)
+        last: Listed | None = None
+        for lines in self._lines(root, folder, start, range_stop(folder)):
+            for line in lines:
+                if last is not None and last.path == line.path:
+                    last = Listed(last.path, last.entry, last.totals.plus(line.totals))
+                    continue
+                if last is not None:
+                    yield last
+                last = line
+        if last is not None:
+            yield last
+
+    def _lines(self, root: Root, folder: str, start: bytes, stop: bytes | None) -> Iterator[list[Listed]]:
+        """Yield the lines that each leaf gives to a folder's listing, leaves in order; a subfolder may have lines from several."""
+        size = FIRST_BATCH
+        leaves = self._leaves(root, start, stop)
+        while batch := list(islice(leaves, size)):
+            known = self._cache.summaries([child.id for child, _ in batch], folder) if self._cache and size > FIRST_BATCH else {}
+            fresh: list[tuple[bytes, bytes]] = []
+            for child, end in batch:
+                inside = sort_key(child.first) >= start and (stop is None or (end is not None and end <= stop))
+                if (whole := _wholly_in(child, end, folder, start)) is not None:
+                    yield [Listed(whole, None, child.totals)]
+                elif inside and (data := known.get(child.id)) is not None:
+                    yield [Listed(path, entry, Totals(*totals)) for path, entry, totals in SUMMARY.decode(data)]
+                else:
+                    leaf = self.child(child, 0)
+                    lines = list(_lines_of(leaf, folder, start, stop)) if isinstance(leaf, Leaf) else []
+                    if inside and len(lines) * SUMMARY_SHARE < len(leaf.keys):
+                        fresh.append((child.id, msgspec.msgpack.encode(lines)))
+                    yield lines
+            if self._cache and len(fresh) > FIRST_BATCH:
+                self._cache.remember_summaries(folder, fresh)
+            size = min(size * 4, LARGEST_BATCH)
+
+    def _leaves(self, root: Root, start: bytes, stop: bytes | None) -> Iterator[tuple[Child, bytes | None]]:
+        """Yield the leaves that may hold sort keys in a range, unread, each with the first key behind it."""
+        top = self.as_child(root)
+        if top is not None and isinstance(top[1], Leaf):
+            yield top[0], None
+            return
+        for _, node, end in self.nodes_from(root, 1, start):
+            if not isinstance(node, Inner):
+                raise IntegrityError("a tree has a leaf where its inner nodes are")
+            for row in range(max(0, bisect_right(node.keys, start) - 1), len(node.keys)):
+                if stop is not None and node.keys[row] >= stop:
+                    return
+                yield node.children[row], node.keys[row + 1] if row + 1 < len(node.keys) else end
 
     def nodes(self, root: Root, seen: set[bytes]) -> Iterator[tuple[Child, Node]]:
         """Yield each node of a tree whose id is not in `seen` yet, parents first, and add it to `seen`."""
@@ -215,6 +273,32 @@ class Trees:
         while len(self._nodes) > CACHED_NODES:
             self._nodes.popitem(last=False)
         return node
+
+
+def _wholly_in(child: Child, end: bytes | None, folder: str, start: bytes) -> str | None:
+    """Return the subfolder of a folder that a leaf lies in wholly, by its first path and the first key behind it; None if that can't be said."""
+    prefix = f"{folder}/" if folder else ""
+    name, deeper, _ = child.first[len(prefix) :].partition("/")
+    if not deeper or end is None or not child.first.startswith(prefix) or sort_key(child.first) < start:
+        return None
+    return prefix + name if end.startswith(sort_key(prefix + name) + b"\0") else None
+
+
+def _lines_of(leaf: Leaf, folder: str, start: bytes, stop: bytes | None) -> Iterator[Listed]:
+    """Yield the lines that a leaf gives to a folder's listing, past what subfolders hold."""
+    prefix = f"{folder}/" if folder else ""
+    keys = leaf.keys
+    row, high = bisect_left(keys, start), len(keys) if stop is None else bisect_left(keys, stop)
+    while row < high:
+        name, deeper, _ = leaf.wire.path[row][len(prefix) :].partition("/")
+        entry = None if deeper else leaf.entry(row)
+        if entry is not None and entry.kind != "folder":
+            yield Listed(entry.path, entry, Totals(1, 1, entry.size))
+            row += 1
+            continue
+        first = row if entry is None else row + 1
+        row = bisect_left(keys, sort_key(prefix + name) + b"\1", lo=row)
+        yield Listed(prefix + name, entry, leaf.totals(first, row))
 
 
 def range_start(path: str) -> bytes:

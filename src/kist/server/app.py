@@ -1,7 +1,6 @@
 """The app: which page is where, and how errors look."""
 
 import functools
-from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -40,6 +39,7 @@ def make_app(repository: Repository, *, login_token: str) -> Starlette:
     templates = Templates(repository.name)
     session = Session(login_token)
     pages, downloads = Pages(repository, templates), Downloads(repository)
+    on_error = functools.partial(_on_error, session, templates)
     return Starlette(
         routes=[
             Route("/", pages.versions, methods=["GET"]),
@@ -51,7 +51,7 @@ def make_app(repository: Repository, *, login_token: str) -> Starlette:
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Guard, session=session, refuse=functools.partial(_outside, templates))],
-        exception_handlers={KistError: _on_error(templates), HTTPException: _on_http_error(templates)},
+        exception_handlers={KistError: on_error, HTTPException: on_error},
     )
 
 
@@ -73,20 +73,11 @@ def _outside(templates: Templates, status: int, message: str) -> Response:
     return templates.page("message.html", status, title=TITLES[status], message=message, inside=False)
 
 
-def _on_error(templates: Templates) -> Callable[[Request, Exception], Response]:
-    def answer(_request: Request, error: Exception) -> Response:
-        status = error.http_status if isinstance(error, KistError) else HTTPStatus.INTERNAL_SERVER_ERROR
-        title = TITLES.get(status, "That did not work")
-        return templates.page("message.html", status, title=title, message=str(error)[:1].upper() + str(error)[1:], inside=True)
-
-    return answer
-
-
-def _on_http_error(templates: Templates) -> Callable[[Request, Exception], Response]:
-    def answer(_request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
-        return templates.page(
-            "message.html", status=status, title=TITLES.get(status, "That did not work"), message="There is no such page.", inside=True
-        )
-
-    return answer
+def _on_error(session: Session, templates: Templates, request: Request, error: Exception) -> Response:
+    """Return the page of an error that was meant; a bug never comes here."""
+    if isinstance(error, HTTPException):
+        status, message = error.status_code, "There is no such page."
+    else:
+        status, message = getattr(error, "http_status", int(HTTPStatus.INTERNAL_SERVER_ERROR)), str(error)
+    title, message = TITLES.get(status, "That did not work"), message[:1].upper() + message[1:]
+    return templates.page("message.html", status, title=title, message=message, inside=session.belongs_to(request))

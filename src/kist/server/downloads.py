@@ -46,7 +46,7 @@ class Downloads:
         info = self._repository.stat(path, ref=ref)
         reader = self._repository.open(path, ref=ref)
         if self._repository.stat(path, ref=ref).hash != info.hash:
-            raise Busy(f"{path} changed just now: try again")
+            raise Busy(f"{path!r} changed just now: try again")
         etag = f'"{info.hash}"'
         headers = {"accept-ranges": "bytes", "content-disposition": disposition(info.name), "etag": etag}
         wanted = byte_range(request.headers.get("range", ""), info.size) if request.headers.get("if-range", etag) == etag else None

@@ -5,6 +5,7 @@ session that the one-time link opened, unless it asks for that link or the style
 nothing to do.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable
@@ -86,6 +87,8 @@ class Guard:
         app: ASGIApp = self._refusal(scope) or self._app
         try:
             await app(scope, receive, send_guarded)
+        except asyncio.CancelledError:
+            log.warning("kist up ended before an answer did: %s", scope["path"])
         except Exception:
             log.exception("kist up failed on %s", scope["path"])
             if not started:

@@ -65,7 +65,7 @@ def serve(
             proxy_headers=False,
             server_header=False,
             access_log=False,
-            log_level="warning",
+            log_level="critical",  # the app tells all that goes wrong
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         with contextlib.suppress(KeyboardInterrupt):

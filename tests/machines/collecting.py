@@ -1,0 +1,552 @@
+"""A small world for the proof of collecting: a repository, machines that work on it, and an oracle that knows every frame that was ever stored."""
+
+import contextlib
+import io
+import os
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Self
+from unittest import mock
+
+from kist.engine.entries import Entry
+from kist.engine.index import load_footer
+from kist.engine.nodes import Root
+from kist.engine.opening import repository_on
+from kist.engine.packs import pack_name
+from kist.engine.reachable import names_of
+from kist.engine.records import CHUNKER, Format, RefEntry, decode, encode_format, unseal
+from kist.engine.refs import entry_seal
+from kist.engine.repository import Repository
+from kist.engine.rooms import Rooms
+from kist.engine.states import record_of
+from kist.engine.transactions import Transaction
+from kist.errors import AlreadyExists, Conflict, IntegrityError, InvalidInput, KistError, NotFound, StoreError
+from kist.models import Version
+from kist.stores.memory import MemoryStore
+from kist.testing.clock import VirtualClock
+from kist.testing.faulty import Fault, FaultyStore
+from kist.testing.simulation import Call, MachineClock, Simulation, SteppedStore, Task, repeatable_ids
+
+GRACE = timedelta(hours=24)
+PATHS = ("a", "b", "c", "d/x", "d/y", "e/x")
+PAGE = 6
+LATE_FAULTS = "a crash or an error between a ref entry that came too late and the look after it"
+
+Content = dict[str, bytes]
+Work = Callable[[Repository], object]
+
+
+class Broken(AssertionError):
+    """The repository broke its promise."""
+
+
+@cache
+def contents() -> tuple[bytes, ...]:
+    """Return what files hold: some small, some of several chunks that they share."""
+    dice = random.Random(7)
+    small = [b"", *(b"small %d " % number * 20 for number in range(4))]
+    blocks = [dice.randbytes(48 << 10) for _ in range(5)]
+    large = [b"".join(blocks[at] for at in order) for order in ((0, 1, 2), (0, 1, 3), (2, 1, 0), (3, 4, 0))]
+    return (*small, *large)
+
+
+@cache
+def folders() -> tuple[tuple[str, Content], ...]:
+    """Return some folders of this machine with what they hold, made once: a file that is younger than a moment is never remembered as unchanged."""
+    home = Path(tempfile.mkdtemp(prefix="kist-collecting-"))
+    made = []
+    for number, picks in enumerate(((1, 5, 7), (2, 6, 7), (3, 8, 1))):
+        folder = home / f"folder{number}"
+        folder.mkdir()
+        inside = {f"f{index}": contents()[pick] for index, pick in enumerate(picks)}
+        for name, data in inside.items():
+            (folder / name).write_bytes(data)
+            os.utime(folder / name, ns=(1_700_000_000_000_000_001, 1_700_000_000_000_000_001))
+        made.append((str(folder), inside))
+    time.sleep(0.2)
+    return tuple(made)
+
+
+def rooms_of(repo: Repository) -> Rooms:
+    return repo._rooms  # noqa: SLF001 - the oracle looks inside
+
+
+class WatchedStore(MemoryStore):
+    """Tells the oracle of each write that was applied, whatever the writer is told."""
+
+    def __init__(self, *, clock: VirtualClock, oracle: "Oracle") -> None:
+        super().__init__(clock=clock.now)
+        self._oracle = oracle
+
+    def put(self, key: str, data: object) -> None:
+        super().put(key, data)  # type: ignore[arg-type]  # as in the class above
+        self._oracle.stored(self, key)
+
+    def delete(self, key: str) -> None:
+        super().delete(key)
+        self._oracle.removed(key)
+
+
+class Oracle:
+    """Knows which frames each published version needs and which packs hold them, and notes at once when one is lost.
+
+    `holes` are frames that were gone already when a version that needs them was published, by a writer who stalled for longer than the protocol allows.
+    """
+
+    def __init__(self, form: bytes, *, is_late: Callable[[], bool]) -> None:
+        self._is_late = is_late
+        self._archive = MemoryStore()
+        self._archive.put("format", form)
+        self._rooms = rooms_of(repository_on(self._archive, name="archive", cached=False))
+        self._needs: dict[bytes, frozenset[bytes]] = {}
+        self._packs: dict[str, list[bytes]] = {}
+        self.held: Counter[bytes] = Counter()
+        self.entries: dict[str, RefEntry] = {}
+        self.forgotten: set[bytes] = set()
+        self.holes: set[bytes] = set()
+        self.lost: list[str] = []
+        self.deleted_packs = 0
+
+    def stored(self, store: MemoryStore, key: str) -> None:
+        """Take note of an object."""
+        room = key.split("/")[0]
+        data = store.get(key)
+        if pack := pack_name(key):
+            self._archive.put(key, data)
+            self._packs[key] = [frame.id for frame in load_footer(store, pack, len(data))]
+            self.held.update(self._packs[key])
+        elif key.startswith("refs/forgotten/"):
+            self.forgotten.add(bytes.fromhex(key.rpartition("/")[2]))
+        elif room == "refs" and not key.startswith("refs/checkpoints/"):
+            self._published(key, decode(unseal(data, what=key), RefEntry, what=key))
+
+    def removed(self, key: str) -> None:
+        """Take note that an object is gone."""
+        if frames := self._packs.pop(key, None):
+            self.deleted_packs += 1
+            self.held.subtract(frames)
+            gone = {one for one in frames if not self.held[one]}
+            for version in self.live() if gone else ():
+                if hit := (self.needs(version) & gone) - self.holes:
+                    self.lost.append(f"{len(hit)} frames of version {version.hex()[:12]} went with {key}")
+
+    def _published(self, key: str, entry: RefEntry) -> None:
+        self.entries[key] = entry
+        missing = {one for one in self.needs(entry.version) if not self.held[one]} - self.holes
+        if entry.version in self.forgotten and entry.ref.startswith("tags/"):
+            return
+        if missing and self._is_late():
+            self.holes |= missing
+        elif missing:
+            self.lost.append(f"{len(missing)} frames were gone when {key} was written, with version {entry.version.hex()[:12]}")
+
+    def needs(self, version: bytes) -> frozenset[bytes]:
+        """Return all frames that a version needs."""
+        if version not in self._needs:
+            record = record_of(next(entry for entry in self.entries.values() if entry.version == version))
+            named = names_of(self._rooms, Root(record.tree, record.place), set())
+            self._needs[version] = frozenset([version, *(one.id for one in named)])
+        return self._needs[version]
+
+    def heads(self) -> set[bytes]:
+        """Return the versions that nobody came after, on some branch."""
+        found = set()
+        for ref in {entry.ref for entry in self.entries.values() if entry.ref.startswith("heads/")}:
+            mine = [entry for entry in self.entries.values() if entry.ref == ref]
+            before = {seal for entry in mine for seal in entry.previous}
+            found |= {entry.version for entry in mine if entry_seal(entry) not in before}
+        return found
+
+    def live(self) -> set[bytes]:
+        """Return the versions whose content must be kept."""
+        return {entry.version for entry in self.entries.values()} - self.forgotten | self.heads()
+
+    def has_holes(self) -> bool:
+        """Say whether some version lacks what was gone before it was published."""
+        return bool(self.holes) and any(self.needs(version) & self.holes and not all(self.held[one] for one in self.needs(version)) for version in self.live())
+
+    def missing(self, version: bytes) -> set[bytes]:
+        """Return the frames that a version needs and did not inherit from its parents, and that are gone."""
+        record = record_of(next(entry for entry in self.entries.values() if entry.version == version))
+        known = {entry.version for entry in self.entries.values()}
+        inherited = {one for parent, _ in record.parents if parent in known for one in self.needs(parent)}
+        return {one for one in self.needs(version) - inherited if not self.held[one]}
+
+
+@dataclass
+class Machine:
+    """A computer that works on the repository: what it caches on disk outlives its crashes."""
+
+    name: str
+    kind: str
+    clock: MachineClock
+    repo: Repository
+    task: Task | None = None
+    end: Callable[[object], None] = field(default=lambda _result: None)
+    until: datetime | None = None
+    looked: datetime | None = None
+    faulted: bool = False
+    late: bool = False
+
+
+class World:
+    """One repository and its machines. A context manager: at the end everything is put away."""
+
+    def __init__(self, seed: int, authority: str, *, machines: Iterable[str] = ()) -> None:
+        folders()
+        self._exit = ExitStack()
+        home = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="kist-world-"))
+        self._exit.enter_context(mock.patch.dict(os.environ, {"KIST_HOME": home, "KIST_AUTHOR": "somebody"}))
+        self._exit.enter_context(repeatable_ids(seed))
+        self.clock = VirtualClock()
+        self.simulation = self._exit.enter_context(Simulation(self.clock, on_call=self._on_call))
+        form = _format(authority)
+        self.oracle = Oracle(form, is_late=self._is_late)
+        self.store = WatchedStore(clock=self.clock, oracle=self.oracle)
+        self.store.put("format", form)
+        self.faulty = FaultyStore(self.store)
+        self.stepped = SteppedStore(self.faulty, self.simulation, page=PAGE)
+        self.acknowledged: dict[str, Content] = {}
+        self.forgetting: set[str] = set()
+        self.tagged: set[str] = set()
+        self.branches = {"main"}
+        self.counts: Counter[str] = Counter()
+        self._checked = 0
+        self._names = 0
+        self.machines: dict[str, Machine] = {}
+        for number, kind in enumerate(machines):
+            self._add(f"{kind}{number}", kind, skew=timedelta(days=(number % 3 - 1) * 5))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._exit.close()
+        for machine in self.machines.values():
+            _close(machine.repo)
+
+    def _add(self, name: str, kind: str, *, skew: timedelta) -> None:
+        clock = MachineClock(self.simulation, skew=skew)
+        self.machines[name] = Machine(name, kind, clock, self._open(name, clock))
+
+    def _open(self, name: str, clock: MachineClock) -> Repository:
+        return repository_on(self.stepped, name=f"sim://{name}", clock=clock, grace=GRACE.total_seconds())
+
+    def fresh(self) -> Repository:
+        """Return the repository as somebody sees it who never saw it before."""
+        return repository_on(self.store, name="fresh", cached=False, grace=GRACE.total_seconds())
+
+    def restart(self, machine: Machine) -> None:
+        """Let a machine forget all but what it keeps on disk."""
+        _close(machine.repo)
+        machine.repo = self._open(machine.name, machine.clock)
+
+    # Work
+
+    def begin(self, machine: Machine, kind: str, dice: random.Random) -> None:
+        """Let a machine start something."""
+        label, work, end = getattr(self, f"_{kind}")(dice)
+        machine.end, machine.faulted, machine.late, machine.looked = end, False, False, None
+        self.simulation.note(f"{machine.name}: BEGINS {label}")
+        self.counts[kind] += 1
+        machine.task = self.simulation.start(machine.name, lambda: work(machine.repo))
+        self._settle(machine)
+
+    def go_on(self, machine: Machine, *, calls: int = 1, fault: Fault | None = None) -> None:
+        """Let a machine make some calls; the first one may fail."""
+        task = machine.task
+        if task is None or task.pending is None:
+            return
+        if fault and fits(fault, task.pending.verb) and not self._is_delicate(machine):
+            self.simulation.note(f"{machine.name}: FAULT {fault.name}")
+            self.faulty.fail_next(fault, verb=task.pending.verb)
+            machine.faulted = True
+        self.simulation.resume(task, calls=calls)
+        self._settle(machine)
+
+    def crash(self, machine: Machine) -> None:
+        """End what a machine does, and start the machine anew."""
+        if machine.task is not None and not self._is_delicate(machine):
+            self.counts["crash"] += 1
+            self.simulation.crash(machine.task)
+            machine.task = None
+            self.restart(machine)
+            self._check_lost()
+
+    def finish(self, dice: random.Random) -> None:
+        """Let all work end, without any more trouble."""
+        while busy := [machine for machine in self.machines.values() if machine.task]:
+            self.go_on(dice.choice(busy), calls=dice.randrange(1, 8))
+
+    def _settle(self, machine: Machine) -> None:
+        """If a task has ended, look at what it promises."""
+        self._check_lost()
+        task = machine.task
+        if task is None or not task.done:
+            return
+        machine.task = None
+        name = type(task.error).__name__
+        if task.error is None:
+            self.simulation.note(f"{machine.name}: DONE")
+            machine.end(task.result)
+        else:
+            self.simulation.note(f"{machine.name}: FAILED {name}: {task.error}")
+            self.counts[f"{machine.kind}: {name}"] += 1
+            self._check_error(machine, task.error)
+        self.check()
+
+    def _check_error(self, machine: Machine, error: BaseException) -> None:
+        """Let only those errors pass that the operation says it may have."""
+        expected: tuple[type[BaseException], ...] = (Conflict, NotFound, AlreadyExists)
+        if isinstance(error, InvalidInput) and "nothing to save" in str(error):
+            return
+        if isinstance(error, StoreError) and machine.faulted:
+            return
+        if isinstance(error, IntegrityError) and self.oracle.has_holes():
+            return
+        if not isinstance(error, expected) or machine.kind == "collector":
+            raise Broken(f"{machine.name} failed with {type(error).__name__}: {error}") from error
+
+    def _is_delicate(self, machine: Machine) -> bool:
+        """Say whether a machine is where nothing can help it: see LATE_FAULTS."""
+        pending = machine.task.pending if machine.task else None
+        return machine.late or bool(pending and _publishes(pending) and self._overdue(machine))
+
+    def _is_late(self) -> bool:
+        return any(machine.late for machine in self.machines.values())
+
+    def _overdue(self, machine: Machine) -> bool:
+        return machine.looked is not None and self.clock.now() - machine.looked > GRACE / 2
+
+    def _on_call(self, task: Task, call: Call) -> None:
+        machine = self.machines[task.name]
+        if call.verb == "list" and call.key == "gc/tomb/":
+            machine.looked = self.clock.now()
+        if _publishes(call) and self._overdue(machine):
+            machine.late = True
+
+    # Promises
+
+    def acknowledge(self, version: Version, wanted: dict[str, bytes | None]) -> None:
+        """Read a version that a machine was told is safe."""
+        if version.id in self.forgetting:
+            return
+        if hit := self.oracle.missing(bytes.fromhex(version.id)):
+            raise Broken(f"version {version.id[:12]} was acknowledged without {len(hit)} of its frames")
+        if self.oracle.has_holes():
+            self.counts["holes"] += 1
+            return
+        found = content_of(self.fresh(), version.id)
+        for path, data in wanted.items():
+            if found.get(path) != data:
+                raise Broken(f"{path!r} in version {version.id[:12]} is not what was saved")
+        if self.acknowledged.setdefault(version.id, found) != found:
+            raise Broken(f"version {version.id[:12]} changed")
+
+    def check(self) -> None:
+        """Read all that was promised, if anything was deleted since the last time."""
+        if self.oracle.deleted_packs == self._checked:
+            return
+        self._checked = self.oracle.deleted_packs
+        if not self.oracle.has_holes():
+            self.check_all()
+
+    def check_all(self) -> None:
+        """Read all that was promised."""
+        repo = self.fresh()
+        for branch in repo.branches():
+            content_of(repo, branch)
+        for version, content in self.acknowledged.items():
+            if version not in self.forgetting and content_of(repo, version) != content:
+                raise Broken(f"version {version[:12]} is not what it was")
+        report = repo.verify("data")
+        if not report.ok:
+            raise Broken(f"verify: {report.problems}")
+
+    def _check_lost(self) -> None:
+        if self.oracle.lost:
+            raise Broken("; ".join(self.oracle.lost))
+
+    # Kinds of work: a label, what to do, and what to look at once it is acknowledged
+
+    def _save(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        path, data, branch, again = dice.choice(PATHS), dice.choice(contents()), self._branch(dice), dice.random() < 0.7
+        concurrent = dice.choice(("conflict", "order"))
+
+        def work(repo: Repository) -> Version:
+            return repo.save(path, data if again else io.BytesIO(data), branch=branch, concurrent=concurrent)
+
+        return f"save {path} ({len(data)} bytes) on {branch}", work, self._expect({path: data})
+
+    def _save_folder(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        (folder, inside), path, branch = dice.choice(folders()), dice.choice(("d", "e")), self._branch(dice)
+        wanted = {f"{path}/{name}": data for name, data in inside.items()}
+
+        def work(repo: Repository) -> Version:
+            return repo.save(path, folder, branch=branch, concurrent="order")
+
+        return f"save folder {folder[-1]} as {path} on {branch}", work, self._expect(wanted)
+
+    def _change(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        branch = self._branch(dice)
+        puts = {dice.choice(PATHS): dice.choice(contents()) for _ in range(dice.randrange(1, 5))}
+
+        def work(repo: Repository) -> Version:
+            with repo.transaction(branch=branch, concurrent="order") as change:
+                for path, data in puts.items():
+                    change.put(path, data)
+            return change.version
+
+        return f"put {sorted(puts)} on {branch}", work, self._expect(dict(puts))
+
+    def _delete(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        path, branch = dice.choice(PATHS), self._branch(dice)
+        return f"delete {path} on {branch}", lambda repo: repo.delete(path, branch=branch), self._expect({path: None})
+
+    def _move(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        (source, target), branch = dice.sample(PATHS, 2), self._branch(dice)
+
+        def work(repo: Repository) -> Version:
+            with repo.transaction(branch=branch, concurrent="order") as change:
+                with contextlib.suppress(NotFound):
+                    change.delete(target)
+                change.move(source, target)
+            return change.version
+
+        return f"move {source} to {target} on {branch}", work, self._expect({source: None})
+
+    def _copy(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        old, source, target, branch = self._old(dice), dice.choice(PATHS), dice.choice(PATHS), self._branch(dice)
+
+        def work(repo: Repository) -> Version:
+            with repo.transaction(branch=branch, concurrent="order") as change:
+                with contextlib.suppress(NotFound):
+                    change.delete(target)
+                change.copy(_below(repo, old, source), source, target)
+            return change.version
+
+        return f"copy {source} of {old[:12]} to {target} on {branch}", work, self._expect({})
+
+    def _merge(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        ref, branch = self._branch(dice), self._branch(dice)
+        return f"merge {ref} into {branch}", lambda repo: repo.merge(ref, branch=branch, concurrent="order"), self._expect({})
+
+    def _fork(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        old, name = self._old(dice), self._name("branch")
+
+        def end(result: object) -> None:
+            del result
+            self.branches.add(name)
+
+        return f"branch {name} at {old[:12]}", lambda repo: repo.branch(name, old), end
+
+    def _tag(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        old, name = self._old(dice), self._name("tag")
+        return f"tag {name} at {old[:12]}", lambda repo: repo.tag(name, old), lambda _result: None
+
+    def _forget(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        known = sorted({entry.version for entry in self.oracle.entries.values()} - self.oracle.heads() - self.oracle.forgotten)
+        chosen = [version.hex() for version in known if dice.random() < 0.6]
+        self.forgetting |= set(chosen)
+
+        def work(repo: Repository) -> object:
+            return repo.forget(chosen, imsure=True)
+
+        return f"forget {[version[:12] for version in chosen]}", work, lambda _result: None
+
+    def _read(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        kept = sorted(set(self.acknowledged) - self.forgetting)
+        version = dice.choice(kept) if kept else ""
+
+        def work(repo: Repository) -> object:
+            try:
+                return content_of(repo, version) if version else {}
+            except (NotFound, IntegrityError):
+                if version in self.forgetting:
+                    return None
+                raise
+
+        def end(result: object) -> None:
+            if version and result is not None and result != self.acknowledged[version]:
+                raise Broken(f"a reader got something else for version {version[:12]}")
+
+        return f"read {version[:12]}", work, end
+
+    def _collect(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        del dice
+        return "collect", lambda repo: repo.collect(), lambda _result: None
+
+    def _expect(self, wanted: dict[str, bytes | None]) -> Callable[[object], None]:
+        def end(result: object) -> None:
+            assert isinstance(result, Version)
+            self.acknowledge(result, wanted)
+
+        return end
+
+    def _branch(self, dice: random.Random) -> str:
+        return "main" if dice.random() < 0.6 else dice.choice(sorted(self.branches))
+
+    def _old(self, dice: random.Random) -> str:
+        """Return some version, rather one that is about to be forgotten."""
+        known = sorted({entry.version for entry in self.oracle.entries.values()} - self.oracle.forgotten)
+        going = [version for version in known if version.hex() in self.forgetting]
+        picks = going if going and dice.random() < 0.5 else known
+        return dice.choice(picks).hex() if picks else "v1"
+
+    def _name(self, what: str) -> str:
+        self._names += 1
+        return f"{what}-{self._names}"
+
+
+def _publishes(call: Call) -> bool:
+    return call.verb in ("put", "create") and call.key.startswith(("refs/heads/", "refs/tags/"))
+
+
+def fits(fault: Fault, verb: str) -> bool:
+    """Say whether a call can have a fault."""
+    writes = ("put", "create", "delete")
+    if fault is Fault.LOST_RESPONSE:
+        return verb in writes
+    if fault is Fault.LIST_ERROR:
+        return verb == "list"
+    if fault in (Fault.OWN_WRITE_412, Fault.SPURIOUS_409):
+        return verb == "create"
+    return verb in (*writes, "get", "get_range", "head")
+
+
+def content_of(repo: Repository, ref: str) -> Content:
+    """Return all that a version holds, byte by byte."""
+    return {info.path: repo.read(info.path, ref=ref) for info in repo.walk(ref=ref) if info.kind == "file"}
+
+
+def _below(repo: Repository, ref: str, path: str) -> Iterator[Entry]:
+    return rooms_of(repo).trees.below(repo._history.root(ref), path)  # noqa: SLF001 - as stages do it
+
+
+def _close(repo: Repository) -> None:
+    cached = rooms_of(repo).cache
+    if cached:
+        cached.close()
+
+
+def _format(authority: str) -> bytes:
+    record = Format(
+        authority=authority,
+        chunker=CHUNKER,
+        created="2026-01-01T00:00:00.000000Z",
+        encryption=None,
+        features={"collect": (), "read": (), "write": ()},
+        hash="blake3-256",
+        id="0123456789abcdef" * 2,
+        kist="repository",
+        version=1,
+    )
+    return encode_format(record)
