@@ -5,10 +5,9 @@ So a seed is an interleaving. The ids that the engine draws come from the seed t
 
 import builtins
 import contextlib
+import os
 import random
-import secrets
 import threading
-import uuid
 from collections.abc import Buffer, Callable, Iterator
 from concurrent.futures import Future
 from itertools import islice
@@ -144,8 +143,5 @@ class SteppingClock:
 @contextlib.contextmanager
 def seeded_ids(chance: random.Random) -> Iterator[None]:
     """Draw all ids from a seed while the context lasts."""
-    with (
-        mock.patch.object(secrets, "token_bytes", chance.randbytes),
-        mock.patch.object(uuid, "uuid4", lambda: uuid.UUID(bytes=chance.randbytes(16), version=4)),
-    ):
+    with mock.patch.object(os, "urandom", chance.randbytes):
         yield

@@ -1,5 +1,6 @@
 """Which repository a command means, and what ``NAME@REF`` says in it."""
 
+import gc
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +41,7 @@ def open_place(everywhere: Everywhere) -> "Repository":
     """
     from kist.engine.opening import open_repository  # noqa: PLC0415 - --help needs no engine
 
+    gc.enable()
     place = place_of(everywhere)
     try:
         return open_repository(place)

@@ -5,6 +5,7 @@ and then only what is read, with some read-ahead while reading goes forward; eve
 """
 
 import io
+import mmap
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Buffer, Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from kist.engine.objects import Again, Objects, Writer
 from kist.engine.packs import FrameKind
 from kist.engine.recipes import Part, RecipeBuilder, load_recipe, walk_chunks
 from kist.engine.records import digest
-from kist.errors import IntegrityError
+from kist.errors import IntegrityError, InvalidInput
 
 __all__ = ["Content", "ContentReader", "Ingester", "ReadInto", "chunk_batches", "crc32c"]
 
@@ -56,7 +57,7 @@ class Ingester:
         """Take a writer and a chunker that nobody else uses now."""
         self._writer = writer
         self._chunker = chunker
-        self._memory = memoryview(bytearray(BUFFER_BYTES))
+        self._memory = memoryview(mmap.mmap(-1, BUFFER_BYTES))  # pages that nothing is read into cost nothing
 
     def ingest(self, source: ReadInto, *, known: Mapping[bytes, Place], again: Again | None, progress: Callable[[int], None]) -> Content:
         """Store the content of a stream and say what it is.
@@ -94,6 +95,8 @@ class Ingester:
         """Read behind what is there until the buffer is full or the source ends; return how much is there, and whether it ended."""
         while filled < BUFFER_BYTES:
             count = source.readinto(self._memory[filled:])
+            if count is None:
+                raise InvalidInput("the source has nothing to read yet, which is not its end: open it so that reading blocks")
             if not count:
                 return filled, True
             progress(count)

@@ -17,6 +17,7 @@ from kist.stores.protocols import ObjectMeta
 
 __all__ = ["has_objects", "subfolders", "walk"]
 
+TEMPORARY = f"{temporary.FOLDER}/".encode()
 _BELOW = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -30,22 +31,28 @@ def walk(folder: int, above: str, prefix: str, start_after: str) -> Iterator[Obj
         start_after: what keys come after.
     """
     try:
-        for key in _wanted(folder, above, prefix.encode(), start_after.encode()):
-            name = key[len(above.encode()) :]
+        base = above.encode()
+        for found in _wanted(folder, base, prefix.encode(), start_after.encode()):
+            name = found[len(base) :]
+            key = _checked(found.removesuffix(b"/"))
+            if key is None:
+                continue
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # gone, or replaced, since the folder was read
                 if name.endswith(b"/"):
-                    yield from walk(os.open(name[:-1], _BELOW, dir_fd=folder), key.decode(), prefix, start_after)
+                    yield from walk(os.open(name[:-1], _BELOW, dir_fd=folder), f"{key}/", prefix, start_after)
                 else:
                     meta = os.stat(name, dir_fd=folder, follow_symlinks=False)
                     if stat.S_ISREG(meta.st_mode):
-                        yield ObjectMeta(key=key.decode(), size_bytes=meta.st_size, modified=datetime.fromtimestamp(meta.st_mtime, UTC))
+                        yield ObjectMeta(key=key, size_bytes=meta.st_size, modified=datetime.fromtimestamp(meta.st_mtime, UTC))
     finally:
         os.close(folder)
 
 
 def subfolders(folder: int, above: str) -> list[str]:
     """Return the sorted names of the folders in an open folder."""
-    return sorted((name[:-1] for name in _names(folder, above) if name.endswith("/")), key=str.encode)
+    base = above.encode()
+    folders = (key[len(base) : -1] for key in _wanted(folder, base, base, b"") if key.endswith(b"/"))
+    return [name for folder_name in sorted(folders) if (name := _checked(folder_name)) is not None]
 
 
 def has_objects(folder: int, name: str, above: str) -> bool:
@@ -56,30 +63,25 @@ def has_objects(folder: int, name: str, above: str) -> bool:
     return False
 
 
-def _wanted(folder: int, above: str, prefix: bytes, start_after: bytes) -> list[bytes]:
-    """Return the sorted keys in a folder that matter; a folder's ends in ``/``."""
-    keys = []
-    for name in _names(folder, above):
-        key = f"{above}{name}".encode()
-        if not (key.startswith(prefix) or (name.endswith("/") and prefix.startswith(key))):
-            continue
-        if key > start_after or (name.endswith("/") and start_after.startswith(key)):
-            keys.append(key)
+def _wanted(folder: int, above: bytes, prefix: bytes, start_after: bytes) -> list[bytes]:
+    """Return the sorted keys in a folder that matter, not yet checked; a folder's ends in ``/``. Runs over every entry of a long branch."""
+    with os.scandir(folder) as entries:
+        keys = [
+            above + entry.name.encode(errors="surrogateescape") + (b"/" if entry.is_dir(follow_symlinks=False) else b"") for entry in entries
+        ]
+    if not above.startswith(prefix):
+        keys = [key for key in keys if key.startswith(prefix) or (key.endswith(b"/") and prefix.startswith(key))]
+    if start_after:
+        keys = [key for key in keys if key > start_after or (key.endswith(b"/") and start_after.startswith(key))]
+    if not above:
+        keys = [key for key in keys if key != TEMPORARY]
     keys.sort()
     return keys
 
 
-def _names(folder: int, above: str) -> Iterator[str]:
-    """Yield the names in a folder that can be part of a key, a folder's with a ``/`` behind it."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = os.fsencode(entry.name)
-            if not above and name == temporary.FOLDER:
-                continue
-            try:
-                if entry.is_dir(follow_symlinks=False):
-                    yield check_key(name.decode()) + "/"
-                elif entry.is_file(follow_symlinks=False):
-                    yield check_key(name.decode())
-            except (UnicodeDecodeError, InvalidInput):
-                continue
+def _checked(key: bytes) -> str | None:
+    """Return a key as text, None if it is none."""
+    try:
+        return check_key(key.decode())
+    except (UnicodeDecodeError, InvalidInput):
+        return None
