@@ -3,24 +3,25 @@
 import builtins
 import os
 from collections import Counter
-from collections.abc import Buffer, Iterator
+from collections.abc import Buffer, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from kist.engine.cache import Cache
-from kist.engine.entries import Entry
+from kist.engine.entries import Entry, Place, sort_key
 from kist.engine.nodes import EMPTY, Root
 from kist.engine.objects import MemoryWriter, Objects
-from kist.engine.records import CHUNKER, Format, decode_format, digest, encode_format
-from kist.engine.refs import CommitAuthority, CreateAuthority, ForkAuthority
+from kist.engine.packs import FrameKind
+from kist.engine.records import CHUNKER, Format, RefEntry, VersionRecord, decode_format, digest, encode, encode_format
+from kist.engine.refs import CommitAuthority, CreateAuthority, ForkAuthority, entry_seal
 from kist.engine.repository import Repository
 from kist.engine.rooms import Rooms
 from kist.engine.states import States
 from kist.engine.tombstones import GRACE_SECONDS
 from kist.engine.trees import Trees
 from kist.engine.updates import update_tree
-from kist.ids import new_id
+from kist.ids import new_id, new_txn
 from kist.stores.memory import MemoryStore
 from kist.stores.protocols import ConditionalStore, ObjectMeta, Store
 
@@ -208,7 +209,7 @@ class Shelf:
 
     def update(self, root: Root, changes: dict[str, Entry | None]) -> Root:
         """Return the tree with some paths replaced, added or removed."""
-        rows = sorted((path.encode().replace(b"/", b"\0"), entry) for path, entry in changes.items())
+        rows = sorted(((sort_key(path), entry) for path, entry in changes.items()), key=lambda row: row[0])
         return update_tree(self.trees, self.writer, root, iter(rows), changed=lambda _old, _new: None)[0]
 
     def build(self, entries: dict[str, Entry]) -> Root:
@@ -218,6 +219,59 @@ class Shelf:
     def content(self, root: Root) -> dict[str, Entry]:
         """Return all entries of a tree, in its order."""
         return {entry.path: entry for entry in self.trees.entries(root)}
+
+
+def a_version(rooms: Rooms, root: Root = EMPTY, parents: Sequence[RefEntry] = (), *, number: int = 1, time: int = 0) -> tuple[bytes, Place, bytes]:
+    """Store a version with this tree, and return its id, place and record."""
+    record = VersionRecord(
+        parents=tuple((parent.version, parent.place) for parent in parents),
+        tree=root.id,
+        place=root.place,
+        number=number,
+        time=time or number,
+        author="ann",
+        message=f"number {number}",
+        tool="test",
+        files=0,
+        size=0,
+        new_bytes=0,
+        reused_bytes=0,
+        changed=None,
+        filter=b"\xff",
+        notes={},
+    )
+    writer = rooms.writer()
+    version, place = writer.add_metadata(FrameKind.VERSION, encode(record))
+    writer.flush()
+    return version, place, encode(record)
+
+
+def an_entry(
+    rooms: Rooms, root: Root = EMPTY, parents: Sequence[RefEntry] = (), *, ref: str = "heads/main", seq: int = 1, txn: bytes | None = None, time: int = 0
+) -> RefEntry:
+    """Return a ref entry, not committed yet, that names `parents` as the heads that its writer saw; its version is stored."""
+    version, place, record = a_version(rooms, root, parents, number=seq or 1, time=time)
+    previous = tuple(entry_seal(parent) for parent in parents)
+    return RefEntry(
+        repo=rooms.format.id,
+        ref=ref,
+        seq=seq,
+        txn=txn if txn is not None else new_txn(),
+        previous=previous,
+        version=version,
+        place=place,
+        record=record,
+        time=time,
+    )
+
+
+def stored_tree(rooms: Rooms, entries: Iterable[Entry]) -> Root:
+    """Store a tree of these entries."""
+    writer = rooms.writer()
+    rows = sorted(((sort_key(entry.path), entry) for entry in entries), key=lambda row: row[0])
+    root, _ = update_tree(rooms.trees, writer, EMPTY, iter(rows), changed=lambda _old, _new: None)
+    writer.flush()
+    return root
 
 
 def a_file(path: str, content: bytes = b"", **members: object) -> Entry:

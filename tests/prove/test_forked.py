@@ -62,9 +62,12 @@ class Race:
         self.every = self.chance.choice((2, 3, 5, 1000))
         self.schedule = Schedule(self.chance)
 
-    def run(self, writers: int, saves: int) -> None:
-        """Let writers save, each to a path of its own and to one that all share."""
+    def run(self, writers: int, saves: int, *, merges: bool = False) -> None:
+        """Let writers save, each to a path of its own and to one that all share; one more may work on a branch and merge it."""
         create_repository(WithoutCreate(self.store), name="forked", clock=self.clock)
+        if merges:
+            opened(WithoutCreate(self.store), self.clock, every=self.every).save("start", b"start")
+            self.schedule.add("merger", self._merger(saves), self.store)
         for number in range(writers):
             mortal = self.chance.random() < 0.3
             self.schedule.add(f"w{number}", self._writer(f"w{number}", saves), self.store, dying=self._dying if mortal else lambda _: False)
@@ -87,6 +90,21 @@ class Race:
                 self.done.append(Done(path=path, what=content(data), began=began, ended=self.schedule.steps, version=version.id))
 
         return write
+
+    def _merger(self, saves: int) -> Callable[[ScheduledStore], None]:
+        """Work on a branch until its numbers are far above those of main, and merge it then."""
+
+        def work(store: ScheduledStore) -> None:
+            repo = opened(store, self.clock, every=self.every)
+            repo.branch("dev", "main")
+            for number in range(saves):
+                repo.save("own/dev", f"dev {number}".encode(), branch="dev")
+            began = self.schedule.steps
+            version = repo.merge("dev", concurrent="order")
+            what = content(f"dev {saves - 1}".encode())
+            self.done.append(Done(path="own/dev", what=what, began=began, ended=self.schedule.steps, version=version.id))
+
+        return work
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong when all have ended."""
@@ -119,15 +137,20 @@ class WithoutCreate:
         self.list_folders, self.put, self.delete = store.list_folders, store.put, store.delete
 
 
-def raced(seed: int, *, writers: int, saves: int) -> list[str]:
+def raced(seed: int, *, writers: int, saves: int, merges: bool = False) -> list[str]:
     """Return what was wrong after a race."""
     race = Race(seed)
     with seeded_ids(race.chance):
-        race.run(writers, saves)
+        race.run(writers, saves, merges=merges)
         return [f"seed {seed}, checkpoints every {race.every}: {fault}" for fault in race.faults()]
 
 
 @pytest.mark.parametrize(("writers", "saves"), [(2, 5), (4, 4), (8, 2)])
 def test_writers_in_any_order(writers: int, saves: int) -> None:
     found = [fault for seed in range(scaled(600)) for fault in raced(seed, writers=writers, saves=saves)]
+    assert found == []
+
+
+def test_a_branch_is_merged_while_others_save() -> None:
+    found = [fault for seed in range(scaled(600)) for fault in raced(seed, writers=2, saves=4, merges=True)]
     assert found == []

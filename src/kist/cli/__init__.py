@@ -54,10 +54,11 @@ def _told(words: Sequence[str]) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    from kist.cli.table import options_last, overview  # noqa: PLC0415 - an interrupt while something is loaded is told like any other
+    from kist.cli.table import EVERYWHERE_NAMES, options_last, overview  # noqa: PLC0415 - an interrupt while something is loaded is told like any other
 
-    ordered = options_last(words)
-    if not ordered or ordered[0] in {"--help", "-h", "help"} or ordered[0] in {"--json", "--quiet", "-q", "-r", "--repository"}:
+    completing = words[:1] == ["__complete"]  # a shell asks on behalf of the Tab key
+    ordered = [*words[:1], *options_last(words[1:])] if completing else options_last(words)
+    if not ordered or ordered[0].partition("=")[0] in {"--help", "-h", "help", *EVERYWHERE_NAMES}:
         sys.stdout.write(overview(bold=sys.stdout.isatty()))
         return 0
     if ordered[0] in {"--version", "-V"}:

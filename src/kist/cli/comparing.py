@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kist.cli.completing import complete_address, complete_name
+from kist.cli.completing import complete_name, complete_ref_or_address
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import Style, line, paint, print_array
 from kist.cli.places import Address, find, open_place, tidy
@@ -21,8 +21,8 @@ SIGNS: dict[str, tuple[str, Style]] = {"added": ("+", "green"), "removed": ("-",
 
 
 def diff(
-    a: Annotated[str, Parameter(completer=complete_address, help="The older side: REF or NAME@REF.")],
-    b: Annotated[str, Parameter(completer=complete_address, help="The newer side: REF or NAME@REF.")] = "main",
+    a: Annotated[str, Parameter(completer=complete_ref_or_address, help="The older side: REF or NAME@REF.")],
+    b: Annotated[str, Parameter(completer=complete_ref_or_address, help="The newer side: REF or NAME@REF.")] = "main",
     path: Annotated[str, Parameter(completer=complete_name, help="Only this path and what lies below it.")] = "",
     /,
     *,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from kist.engine.repository import Repository
 
-__all__ = ["complete_address", "complete_branch", "complete_name", "complete_ref"]
+__all__ = ["complete_address", "complete_branch", "complete_name", "complete_ref", "complete_ref_or_address"]
 
 OFFERED = 500
 VERSIONS = 20
@@ -37,6 +37,11 @@ def complete_address(context: "CompletionContext") -> list[str]:
 def complete_ref(context: "CompletionContext") -> list[str]:
     """Offer branches, tags and the newest versions."""
     return _offer(context, lambda repository: _refs(repository, ""))
+
+
+def complete_ref_or_address(context: "CompletionContext") -> list[str]:
+    """Offer refs first, then what `complete_address` offers."""
+    return complete_ref(context) + complete_address(context)
 
 
 def complete_branch(context: "CompletionContext") -> list[str]:

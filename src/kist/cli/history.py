@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from kist.cli import options
-from kist.cli.completing import complete_address
+from kist.cli.completing import complete_address, complete_ref_or_address
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import Column, line, note, paint, print_array, print_object, print_table
 from kist.cli.places import Address, find, open_place
@@ -68,7 +68,10 @@ def log(
 
 
 def show(
-    what: Annotated[str | None, Parameter(completer=complete_address, help=WHAT_HELP)] = None, /, *, everywhere: Everywhere = EVERYWHERE
+    what: Annotated[str | None, Parameter(completer=complete_ref_or_address, help=WHAT_HELP)] = None,
+    /,
+    *,
+    everywhere: Everywhere = EVERYWHERE,
 ) -> None:
     """Show one version, or one thing in a version.
 

@@ -22,7 +22,7 @@ FLEXIBLE = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """How one column of a table looks. On a narrow terminal `spare` ones are left out, the highest first, and a `flexible` one is cut short."""
+    """How one column of a table looks. Where there is no room, `spare` ones are left out, the highest first; `flexible` ones are cut."""
 
     title: str
     right: bool = False

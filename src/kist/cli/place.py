@@ -1,5 +1,6 @@
 """``kist init``, ``kist status`` and ``kist up``: the repository itself."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -46,7 +47,7 @@ def init(url: Annotated[str | None, Parameter(help=URL_HELP)] = None, /, *, ever
 
 
 def status(
-    path: Annotated[str | None, Parameter(help="A file or folder of this machine.")] = None,
+    path: Annotated[Path | None, Parameter(help="A file or folder of this machine.")] = None,
     /,
     *,
     name: Annotated[str | None, Parameter(help="Its name in the repository; the last part of PATH if not said.")] = None,
@@ -64,8 +65,8 @@ def status(
         return
     from kist.cli.unsaved import unsaved  # noqa: PLC0415 - seldom used
 
-    name = tidy(name if name is not None else last_part(path))
-    _print_unsaved(unsaved(repository, name, path, ignore=ignore or ()), name, everywhere)
+    name = tidy(name if name is not None else last_part(str(path)))
+    _print_unsaved(unsaved(repository, name, str(path), ignore=ignore or ()), name, everywhere)
 
 
 def up(

@@ -1,6 +1,7 @@
 """``kist restore`` and ``kist export``: a version, or part of one, comes back to this machine."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -25,7 +26,7 @@ STDOUT = "-"
 
 def restore(
     name: options.AddressArg,
-    destination: Annotated[str, Parameter(help="Where to; missing folders are made.")],
+    destination: Annotated[Path, Parameter(help="Where to; missing folders are made.")],
     /,
     *,
     overwrite: options.OverwriteOption = False,
@@ -54,7 +55,7 @@ def restore(
 
 def export(
     name: options.AddressArg,
-    file: Annotated[str, Parameter(help=FILE_HELP)],
+    file: Annotated[Path, Parameter(help=FILE_HELP)],
     /,
     *,
     overwrite: options.OverwriteOption = False,
@@ -65,21 +66,22 @@ def export(
     Raises:
         KistError: it could not be exported; no file is left.
     """
-    if file == STDOUT and everywhere.json:
+    to_stdout = str(file) == STDOUT
+    if to_stdout and everywhere.json:
         raise InvalidInput("an archive on standard output leaves no room for JSON: give a file, or leave out --json")
     repository = open_place(everywhere)
     address = find(repository, name)
     total = _total(repository, address)
-    target = sys.stdout.buffer if file == STDOUT else file
+    target = sys.stdout.buffer if to_stdout else file
     try:
         with watching(f"exporting {address}", everywhere, total=total) as progress:
             repository.export(address.path, target, ref=address.ref, overwrite=overwrite, progress=progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted: no file is left") from None
     if everywhere.json:
-        print_object({"file": file, "path": address.path, "ref": address.ref, "total": plain(total)})
-    elif file != STDOUT:
-        line(f"exported {escape(str(address))} to {escape(file)}: {count(total.items, 'file')}, {size(total.size_bytes)}")
+        print_object({"file": str(file), "path": address.path, "ref": address.ref, "total": plain(total)})
+    elif not to_stdout:
+        line(f"exported {escape(str(address))} to {escape(str(file))}: {count(total.items, 'file')}, {size(total.size_bytes)}")
 
 
 def _total(repository: "Repository", address: Address) -> Total:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 from cyclopts import Parameter
@@ -30,8 +31,8 @@ UNKNOWN = "interrupted while it was committed: kist log says whether the version
 
 
 def save(
-    name: Annotated[str | None, Parameter(help="What it is called in the repository; the last part of PATH if not said.")] = None,
-    path: Annotated[str | None, Parameter(help="A file or folder of this machine; - reads a file from standard input.")] = None,
+    name: Annotated[Path | None, Parameter(help="What it is called in the repository; the last part of PATH if not said.")] = None,
+    path: Annotated[Path | None, Parameter(help="A file or folder of this machine; - reads a file from standard input.")] = None,
     /,
     *,
     message: MessageOption = "",
@@ -54,7 +55,7 @@ def save(
     Raises:
         KistError: it could not be saved; no version was made.
     """
-    where, source = _where_and_source(name, path)
+    where, source = _where_and_source(None if name is None else str(name), None if path is None else str(path))
     repository = open_place(everywhere)
     before = _head(repository, branch)
     skipped: list[tuple[str, str]] = []

@@ -81,7 +81,7 @@ def overview(*, bold: bool) -> str:
 def options_last(words: Sequence[str]) -> list[str]:
     """Return the line with the options that every command takes behind the command, where they stood before it."""
     rest, options = list(words), []
-    while rest and (takes := EVERYWHERE_NAMES.get(rest[0].partition("=")[0])) is not None:
+    while len(rest) > 1 and (takes := EVERYWHERE_NAMES.get(rest[0].partition("=")[0])) is not None:
         number = 2 if takes and "=" not in rest[0] else 1
         options += rest[:number]
         del rest[:number]

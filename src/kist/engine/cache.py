@@ -60,8 +60,8 @@ def decode_known(value: bytes) -> KnownFile:
 class Cache:
     """The cache of one repository. Threads may share one."""
 
-    def __init__(self, path: str) -> None:
-        """Open the file at `path`, or make it; one that is no database is thrown away."""
+    def __init__(self, path: str, *, wait_seconds: float = BUSY_SECONDS) -> None:
+        """Open the file at `path`, or make it; one that is no database is thrown away. Wait so long for other processes."""
         self._lock = threading.RLock()
         self._path = path
         self._knows_frames = False
@@ -69,7 +69,7 @@ class Cache:
         for _ in range(2):
             try:
                 os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-                self._db = self._connect(path)
+                self._db = self._connect(path, wait_seconds)
             except sqlite3.OperationalError:
                 return  # busy, or a full disk: do without
             except (sqlite3.DatabaseError, OSError):
@@ -79,8 +79,8 @@ class Cache:
                 return
 
     @staticmethod
-    def _connect(path: str) -> sqlite3.Connection:
-        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    def _connect(path: str, wait_seconds: float) -> sqlite3.Connection:
+        db = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None, check_same_thread=False)
         try:
             db.execute("pragma journal_mode = wal")
             db.execute("pragma synchronous = off")
@@ -173,10 +173,9 @@ class Cache:
         """Return number and transaction of the entries of a ref whose changes are indexed."""
         return set(self._rows("select seq, txn from history where ref = ?", (ref,)))
 
-    def newest_indexed(self, ref: str) -> int:
-        """Return the number up to which the entries of a ref are indexed without a gap from 1 on, 0 if they are not."""
-        rows = self._rows("select count(*), max(seq), min(seq) from history where ref = ?", (ref,))
-        return rows[0][1] if rows and rows[0][0] and rows[0][0] == rows[0][1] - rows[0][2] + 1 else 0
+    def versions(self, ref: str, prefix: str) -> list[tuple[int, bytes]]:
+        """Return number and transaction of the indexed entries of a ref whose version's id starts with some hexadecimal digits."""
+        return self._rows("select seq, txn from history where ref = ? and lower(hex(version)) like ?", (ref, f"{prefix}%"))
 
     def index_entries(self, rows: Iterable[tuple[str, int, bytes, bytes, bytes]], paths: Iterable[tuple[str, str, int, bytes]]) -> None:
         """Index entries as ``(ref, seq, txn, version, filter)``, and the paths that they changed as ``(path, ref, seq, txn)``."""
@@ -197,7 +196,7 @@ class Cache:
                 return []
             try:
                 return self._db.execute(sql, values).fetchall()
-            except sqlite3.OperationalError:
+            except (sqlite3.OperationalError, OverflowError):
                 return []
             except sqlite3.DatabaseError:
                 self._give_up()
@@ -211,7 +210,7 @@ class Cache:
                 self._db.execute("begin immediate")
                 self._db.executemany(sql, rows)
                 self._db.execute("commit")
-            except sqlite3.OperationalError:
+            except (sqlite3.OperationalError, OverflowError):  # busy, a full disk, or a number that no database holds
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("rollback")
             except sqlite3.DatabaseError:

@@ -18,7 +18,7 @@ from kist.engine.updates import Change, update_tree
 from kist.errors import Conflict, NotFound
 from kist.ids import check_ref_name, new_txn
 
-__all__ = ["Concurrent", "Made", "Note", "Session", "ref_entry", "some"]
+__all__ = ["Concurrent", "Made", "Note", "Session", "merge_heads", "ref_entry", "some"]
 
 TOOL = "kist 0.1.0"
 ATTEMPTS = 1000
@@ -84,14 +84,14 @@ class Session:
             Conflict: another writer changed the same path meanwhile.
             StoreError: the store failed; the outcome may be unknown, and the message says so then.
         """
-        rooms, state, txn = self._rooms, self.state, new_txn()
+        rooms, start, change, txn = self._rooms, self.state, made, new_txn()
         guard = Guard(rooms.objects, rooms.store, self.writer, rooms.clock, grace=rooms.grace)
         if not made.changed.count and not always:
             if self.writer.reused:
                 guard.before()  # content that was read again heals what was found damaged
             return None
         for _ in range(ATTEMPTS):
-            entry = _entry(rooms, self.branch, self.writer, state=state, made=made, note=note, txn=txn, merged=merged)
+            entry = _entry(rooms, self.branch, self.writer, state=self.state, made=made, note=note, txn=txn, merged=merged)
             self.writer.flush()
             guard.before()
             if rooms.authority.commit(entry):
@@ -103,20 +103,22 @@ class Session:
                     self.writer.remember()
                     return entry
                 txn = new_txn()
-            state, made = self._rebase(state, made, concurrent if rooms.authority.name != "fork" else "order")
+            made = self._rebase(start, change, concurrent if rooms.authority.name != "fork" else "order")
         raise Conflict(f"{ATTEMPTS} other versions of {self.branch} came first, one after the other: try again when there is less going on")
 
-    def _rebase(self, base: State, made: Made, concurrent: Concurrent) -> tuple[State, Made]:
-        """Put a change on top of what other writers made of the branch meanwhile."""
+    def _rebase(self, start: State, made: Made, concurrent: Concurrent) -> Made:
+        """Put a change on top of what other writers made of the branch since it started.
+
+        Always from there: a state in between may hold an entry of ours that a checkpoint dropped, and our change would seem to be done.
+        """
         rooms = self._rooms
-        state = rooms.durable(self.writer, rooms.state(self.branch))
-        merge_ = merge(rooms.trees, base.root, state.root, made.root)
+        self.state = rooms.durable(self.writer, rooms.state(self.branch))
+        merge_ = merge(rooms.trees, start.root, self.state.root, made.root)
         if merge_.conflicts and concurrent == "conflict":
             raise Conflict(
                 f"another version of {self.branch} changed {some(merge_.conflicts)} meanwhile: look at it (kist log), then save again"
             )
-        self.state = state
-        return state, self.made(merge_.changes)
+        return self.made(merge_.changes)
 
 
 def some(paths: Sequence[str]) -> str:

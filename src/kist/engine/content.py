@@ -29,6 +29,7 @@ BUFFER_BYTES = 8 << 20
 AHEAD_BYTES = 8 << 20
 CACHED_CHUNKS = 128
 CHUNK_BYTES = 64 << 10
+PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 MAX_RECIPES = 16
 
 
@@ -57,7 +58,7 @@ class Ingester:
         """Take a writer and a chunker that nobody else uses now."""
         self._writer = writer
         self._chunker = chunker
-        self._memory = memoryview(mmap.mmap(-1, BUFFER_BYTES))  # pages that nothing is read into cost nothing
+        self._memory = memoryview(mmap.mmap(-1, BUFFER_BYTES, flags=PRIVATE))  # pages that nothing is read into cost nothing
 
     def ingest(self, source: ReadInto, *, known: Mapping[bytes, Place], again: Again | None, progress: Callable[[int], None]) -> Content:
         """Store the content of a stream and say what it is.

@@ -36,6 +36,7 @@ TRAILER_BYTES = TRAILER.size + 2 * SEAL
 TARGET_BYTES = 32 << 20
 MAX_FRAMES = 8192
 MAX_FRAME_BYTES = 16 << 20
+BUFFER_BYTES = TARGET_BYTES + MAX_FRAME_BYTES + FOOTER.size * MAX_FRAMES + mmap.PAGESIZE
 RAW, ZSTD = 0, 1
 LEVEL = 1
 
@@ -86,7 +87,7 @@ class PackBuffer:
 
     def __init__(self) -> None:
         """Take memory for one pack; its pages are touched only as they fill."""
-        self._buffer = mmap.mmap(-1, TARGET_BYTES + MAX_FRAME_BYTES + FOOTER.size * MAX_FRAMES + mmap.PAGESIZE)
+        self._buffer = mmap.mmap(-1, BUFFER_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._compress = zstandard.ZstdCompressor(level=LEVEL, write_checksum=False, write_content_size=True).compress
         self.start(b"\0" * 16)
 

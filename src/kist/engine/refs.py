@@ -50,7 +50,7 @@ class EntryCache(Protocol):
 
 
 class Line(NamedTuple):
-    """What a listing of a ref says: its heads by (seq, txn), and the highest number that is taken."""
+    """What a listing of a ref says: its heads by (seq, version), and the highest number that is taken."""
 
     heads: tuple[RefEntry, ...]
     highest: int
@@ -83,6 +83,10 @@ class CommitAuthority(Protocol):
 
     def all_entries(self, ref: str) -> Iterator[RefEntry]:
         """Yield every entry that is stored below a ref, also those that count for nothing."""
+        ...
+
+    def doubled(self, ref: str) -> set[int]:
+        """Return the numbers that several entries of a ref share."""
         ...
 
 
@@ -210,6 +214,10 @@ class CreateAuthority:
         """Yield every entry that is stored below a ref."""
         return self._entries.read_all(ref, self._entries.keys(ref))
 
+    def doubled(self, ref: str) -> set[int]:  # noqa: ARG002 - whatever the ref
+        """Return the numbers that several entries share: none."""
+        return set()
+
     def _or_none(self, ref: str, key: str) -> RefEntry | None:
         try:
             return self._entries.read(ref, key)
@@ -287,6 +295,10 @@ class ForkAuthority:
         """Yield every entry that is stored below a ref, also those that count for nothing."""
         return self._entries.read_all(ref, self._entries.keys(ref))
 
+    def doubled(self, ref: str) -> set[int]:
+        """Return the numbers that several entries of a ref share."""
+        return {seq for seq, count in Counter(_seq_of(ref, key) for key in self._entries.keys(ref)).items() if count > 1}
+
     def _listed(self, ref: str, floor: int) -> list[str]:
         """Return the keys above a checkpoint, newest first."""
         keys = []
@@ -306,7 +318,7 @@ class ForkAuthority:
         entries = list(self._entries.read_all(ref, keys if len(known) > 1 else self._needed(ref, keys)))
         ancestors = {version for entry in entries for version in entry.previous}
         heads = [entry for entry in entries if entry_seal(entry) not in ancestors]
-        heads.sort(key=lambda entry: (entry.seq, entry.txn))
+        heads.sort(key=lambda entry: (entry.seq, entry.version))
         return Line(tuple(heads), max(_seq_of(ref, key) for key in keys))
 
     @staticmethod

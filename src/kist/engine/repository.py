@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from kist import settings
-from kist.engine.commits import Concurrent, Made, Note, Session, ref_entry, some
+from kist.engine.commits import Concurrent, Made, Note, Session, merge_heads, ref_entry, some
 from kist.engine.content import ContentReader, chunk_batches
 from kist.engine.entries import Entry, check_path, same_entry
 from kist.engine.history import History, entry_version, to_version
@@ -22,7 +22,7 @@ from kist.engine.sources import Contents, telling
 from kist.engine.states import Parent, record_of
 from kist.engine.transactions import Source, Transaction
 from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound
-from kist.ids import check_ref_name, new_txn, short
+from kist.ids import check_ref_name, new_txn, parse_ref, short
 from kist.models import Collected, Difference, Info, Report, Version
 from kist.stores.local import LocalStore
 
@@ -192,7 +192,8 @@ class Repository:
             Conflict: both changed the same path.
         """
         rooms = self._rooms
-        version, place, record, _, _ = self._history.find(ref)
+        found = self._history.find(ref)
+        version, place = found.id, found.place
         with Session(rooms, branch) as session:
             base = rooms.states.common_base_of([(head.version, head.place) for head in session.state.heads], (version, place))
             theirs = self._history.root(ref)
@@ -206,9 +207,7 @@ class Repository:
             made = session.made((key, change.use(entry) if entry else None) for key, entry in merged.changes)
             note = Note(message or f"Merge {ref}", author or settings.author())
             known = any(head.version == version for head in session.state.heads)
-            return self._commit(
-                session, made, note, always=not known and record.number > 0, concurrent=concurrent, merged=((version, place),)
-            )
+            return self._commit(session, made, note, always=not known, concurrent=concurrent, merged=((version, place),))
 
     # Reading
 
@@ -422,10 +421,10 @@ class Repository:
             raise InvalidInput("forgetting can't be undone: say imsure=True (kist forget --imsure)")
         found = [self._history.find(ref) for ref in refs]
         heads = {head.version: name for name, line in self._lines("heads") for head in line.heads}
-        for version, *_ in found:
+        for version in [one.id for one in found]:
             if version in heads:
                 raise Conflict(f"version {short(version.hex())} is the head of {heads[version]}: save what should come after it first")
-        for version, *_ in found:
+        for version in [one.id for one in found]:
             record = Forgotten(repo=self.id, version=version, time=self._rooms.clock.now(), author=settings.author())
             self._rooms.store.put(f"refs/forgotten/{version.hex()}", seal(encode(record)))
         forgotten = self._history.forgotten()
@@ -505,19 +504,22 @@ class Repository:
 
     def _new_ref(self, kind: Literal["heads", "tags"], name: str, ref: str | None) -> Version:
         """Add the first entry of a ref."""
-        version, place, record, branch, _ = self._history.find(ref or "main")
-        self._history.root(version.hex())
+        wanted = parse_ref(ref or "main")
+        if wanted.kind == "name" and len(self._rooms.state(wanted.name).heads) > 1:
+            merge_heads(self._rooms, wanted.name)  # the state of a forked branch becomes a version before it gets a name
+        found = self._history.find(ref or "main")
+        self._history.root(found.id.hex())
         for other in ("heads", "tags"):
             if (line := self._rooms.authority.line(f"{other}/{name}")) is not None:
                 raise AlreadyExists(f"{name!r} is taken: it names v{line.heads[-1].seq or record_of(line.heads[-1]).number}")
-        seq = record.number if kind == "heads" else 0
-        entry = ref_entry(self._rooms, f"{kind}/{name}", seq, (version, place, encode(record)), previous=(), txn=new_txn())
+        seq = found.record.number if kind == "heads" else 0
+        entry = ref_entry(self._rooms, f"{kind}/{name}", seq, (found.id, found.place, encode(found.record)), previous=(), txn=new_txn())
         if not self._rooms.authority.commit(entry):
             raise AlreadyExists(f"{name!r} is taken: another writer was faster")
         line = self._rooms.authority.settled(entry)
         if kind == "tags" and line and line.heads[0].txn != entry.txn:
             raise AlreadyExists(f"{name!r} is taken: another writer was faster")
-        return to_version((version, place, record, name if kind == "heads" else branch, ""), forgotten=set())
+        return to_version(found._replace(branch=name if kind == "heads" else found.branch, txn=""), forgotten=set())
 
 
 def _labels(labels: Iterable[str] | None) -> tuple[str, ...] | None:

@@ -161,7 +161,7 @@ class Trees:
     def listing(self, root: Root, folder: str, *, after: str = "") -> Iterator[Listed]:
         """Yield what lies right in a folder, in order, from behind the name `after`.
 
-        Lazy. A leaf that lies wholly in one subfolder is not read; of one that was read before, the cache knows the few lines that it gives.
+        Lazy. A leaf that lies wholly in one subfolder is not read; of one read before, the cache knows the few lines that it gives.
         """
         prefix = f"{folder}/" if folder else ""
         start = sort_key(prefix + after) + b"\1" if after else range_start(folder)
@@ -276,7 +276,7 @@ class Trees:
 
 
 def _wholly_in(child: Child, end: bytes | None, folder: str, start: bytes) -> str | None:
-    """Return the subfolder of a folder that a leaf lies in wholly, by its first path and the first key behind it; None if that can't be said."""
+    """Return the subfolder of a folder that a leaf lies in wholly, by its first path and the key behind it; None if unclear."""
     prefix = f"{folder}/" if folder else ""
     name, deeper, _ = child.first[len(prefix) :].partition("/")
     if not deeper or end is None or not child.first.startswith(prefix) or sort_key(child.first) < start:

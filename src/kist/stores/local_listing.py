@@ -17,7 +17,7 @@ from kist.stores.protocols import ObjectMeta
 
 __all__ = ["has_objects", "subfolders", "walk"]
 
-TEMPORARY = f"{temporary.FOLDER}/".encode()
+TEMPORARY = temporary.FOLDER + b"/"
 _BELOW = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -64,10 +64,11 @@ def has_objects(folder: int, name: str, above: str) -> bool:
 
 
 def _wanted(folder: int, above: bytes, prefix: bytes, start_after: bytes) -> list[bytes]:
-    """Return the sorted keys in a folder that matter, not yet checked; a folder's ends in ``/``. Runs over every entry of a long branch."""
+    """Return the sorted keys in a folder that matter, unchecked (a branch may be long); a folder's ends in ``/``."""
     with os.scandir(folder) as entries:
         keys = [
-            above + entry.name.encode(errors="surrogateescape") + (b"/" if entry.is_dir(follow_symlinks=False) else b"") for entry in entries
+            above + entry.name.encode(errors="surrogateescape") + (b"/" if entry.is_dir(follow_symlinks=False) else b"")
+            for entry in entries
         ]
     if not above.startswith(prefix):
         keys = [key for key in keys if key.startswith(prefix) or (key.endswith(b"/") and prefix.startswith(key))]
