@@ -22,9 +22,9 @@ def test_a_file_lists_itself(saved: Kist) -> None:
     assert saved.ok("ls", "data/a.txt").lines == ["data/a.txt"]
 
 
-def test_long_lines_have_mode_size_and_time(saved: Kist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_lines_have_mode_size_and_time(saved: Kist, tmp_path: Path) -> None:
     os.utime(tmp_path / "data" / "a.txt", (0, 86_400))
-    os.symlink("a.txt", tmp_path / "data" / "link")
+    (tmp_path / "data" / "link").symlink_to("a.txt")
     saved.ok("save", "data")
     file, link, folder = saved.ok("ls", "-l", "data").lines
     assert file.split()[0] == "-rw-r--r--"
@@ -45,7 +45,8 @@ def test_pages_join_to_the_whole(saved: Kist, tmp_path: Path, recursive: tuple[s
     for number in range(5):
         write(tmp_path / "many" / f"folder{number}", x="x", y="y")
     saved.ok("save", "many")
-    whole, pages, after = saved.ok("ls", "many", *recursive).lines, [], ""
+    whole, after = saved.ok("ls", "many", *recursive).lines, ""
+    pages: list[str] = []
     while page := saved.ok("ls", "many", "-n", "2", "--after", after, *recursive).lines:
         pages, after = [*pages, *page], page[-1]
     assert pages == whole

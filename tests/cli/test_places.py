@@ -72,7 +72,8 @@ def test_the_last_at_counts_where_a_ref_follows_and_no_such_path_exists(
     assert find(open_place(Everywhere()), text) == address
 
 
-def test_neither_path_nor_ref_is_told_as_such(kist: Kist) -> None:
+@pytest.mark.usefixtures("kist")
+def test_neither_path_nor_ref_is_told_as_such() -> None:
     with pytest.raises(NotFound, match=r"nothing at 'logo@2x.png' in main, and no branch or tag '2x.png'"):
         find(open_place(Everywhere()), "logo@2x.png")
 

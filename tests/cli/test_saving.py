@@ -1,6 +1,5 @@
 """``kist save``."""
 
-import io
 import os
 import re
 from pathlib import Path
@@ -53,12 +52,6 @@ def test_patterns_leave_things_out(kist: Kist, tmp_path: Path) -> None:
     write(tmp_path / "data", a__txt="a", b__log="b", c__tmp="c")
     kist.ok("save", "data", "--ignore", "*.log", "-i", "*.tmp")
     assert kist.ok("ls", "data").lines == ["a.txt"]
-
-
-def test_standard_input_is_a_file(kist: Kist, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe\n")))
-    kist.ok("save", "piped.txt", "-", "-m", "piped")
-    assert kist.ok("cat", "piped.txt").out == "from a pipe\n"
 
 
 def test_a_branch_takes_the_version(saved: Kist, tmp_path: Path) -> None:

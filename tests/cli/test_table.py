@@ -29,7 +29,11 @@ def test_every_command_has_help(name: str, kist: Kist) -> None:
 def test_every_command_is_on_the_page(kist: Kist) -> None:
     page = kist.ok().out
     assert all(f"\n  {name} " in page for name in COMMANDS)
-    assert page == kist.ok("--help").out == kist.ok("-h").out == overview(bold=False)
+    assert page == kist.ok("--help").out == kist.ok("-h").out == kist.ok("help").out == overview(bold=False)
+
+
+def test_help_is_a_command_too(kist: Kist) -> None:
+    assert kist.ok("help", "ls").out == kist.ok("ls", "--help").out
 
 
 def test_the_version_is_told(kist: Kist) -> None:

@@ -172,7 +172,7 @@ def rooms_on(
         assert isinstance(store, ConditionalStore)
         authority = CreateAuthority(store, record.id, cache, sleep=clock.sleep)
     objects = Objects(store)
-    trees = Trees(objects)
+    trees = Trees(objects, cache)
     return Rooms(
         store=store,
         format=record,

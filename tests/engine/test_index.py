@@ -1,13 +1,16 @@
 """Where frames lie: segments, footers, and the index that asks both; what is damaged or out of date is as good as absent."""
 
+from pathlib import Path
+
 import pytest
 from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.parts import CountingStore, a_store, damage, examples, keys
 
+from kist.engine.cache import Cache
 from kist.engine.entries import Place
-from kist.engine.index import Index, decode_segment, encode_segment, list_packs, load_footer, locate_all, write_segments
+from kist.engine.index import Index, KnownFrames, decode_segment, encode_segment, list_packs, load_footer, locate_all, write_segments
 from kist.engine.objects import Writer
 from kist.engine.packs import FrameKind, pack_key
 from kist.engine.records import digest, seal, unseal
@@ -198,3 +201,17 @@ def test_segments_cover_all_packs_that_they_are_given() -> None:
 def test_no_packs_make_no_segment() -> None:
     store = a_store()
     assert write_segments(store, {}) == keys(store, "index/") == []
+
+
+def test_an_empty_cache_is_filled_from_the_packs_that_are_there(tmp_path: Path) -> None:
+    store = MemoryStore()
+    writer = Writer(store, None)
+    frame_id, place = writer.add_metadata(FrameKind.TREE, b"node")
+    writer.flush()
+    known = KnownFrames(Cache(str(tmp_path / "cache.sqlite")), store)
+    assert known.knows_frames
+    assert known.places([frame_id]) == {frame_id: place}
+
+
+def test_of_an_empty_repository_no_frame_is_known(tmp_path: Path) -> None:
+    assert not KnownFrames(Cache(str(tmp_path / "cache.sqlite")), MemoryStore()).knows_frames

@@ -226,7 +226,6 @@ def test_frames_of_earlier_sessions_are_found_and_their_use_is_noted() -> None:
     first = Writer(store, memory)
     one = first.add_metadata(FrameKind.TREE, b"node")
     first.flush()
-    first.remember()
     second = Writer(store, memory)
     assert second.add_metadata(FrameKind.TREE, b"node") == one
     assert second.written == {}

@@ -211,12 +211,13 @@ def test_a_chain_has_one_head(forked: Rooms) -> None:
     assert line_of(forked) == [chain[-1]]
 
 
-def test_two_entries_of_one_number_are_both_heads_by_their_transactions(forked: Rooms) -> None:
+def test_two_entries_of_one_number_are_both_heads_by_their_versions(forked: Rooms) -> None:
     base = committed(forked, 2)
-    two = [an_entry(forked, parents=base[-1:], seq=3, txn=bytes([n]) * 16) for n in (9, 1)]
+    two = [an_entry(forked, parents=base[-1:], seq=3, txn=bytes([n]) * 16, time=n) for n in (9, 1)]
     assert all(map(forked.authority.commit, two))
-    assert line_of(forked) == two[::-1]
+    assert line_of(forked) == sorted(two, key=lambda entry: entry.version)
     assert forked.authority.at("heads/main", 3) == two[::-1]
+    assert forked.authority.doubled("heads/main") == {3}
 
 
 def test_an_entry_that_saw_both_heads_is_the_one_head(forked: Rooms) -> None:
@@ -369,7 +370,7 @@ def closure(entries: list[RefEntry], seen: set[int]) -> set[int]:
 def heads_of(entries: list[RefEntry]) -> list[RefEntry]:
     """Return the entries that are nobody's ancestor, by the letter."""
     previous = {one for entry in entries for one in entry.previous}
-    return sorted((entry for entry in entries if entry_seal(entry) not in previous), key=lambda entry: (entry.seq, entry.txn))
+    return sorted((entry for entry in entries if entry_seal(entry) not in previous), key=lambda entry: (entry.seq, entry.version, entry.txn))
 
 
 @settings(max_examples=examples(60), deadline=None)

@@ -1,5 +1,6 @@
 """Writers on a store that ignores conditions: whatever their order, no acknowledged save is lost, and all readers see the same."""
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,32 +10,16 @@ import pytest
 from tests.prove.forms import Tree, content, tree_of
 from tests.prove.scale import scaled
 from tests.prove.schedule import Schedule, ScheduledStore, SteppingClock, seeded_ids
+from tests.prove.stores import WithoutCreate, forked
 
-from kist.engine.objects import Objects
-from kist.engine.opening import create_repository, repository_on
-from kist.engine.records import decode_format
-from kist.engine.refs import ForkAuthority
+from kist.engine.opening import create_repository
 from kist.engine.repository import Repository
-from kist.engine.rooms import Rooms
-from kist.engine.states import States
-from kist.engine.trees import Trees
-from kist.errors import InvalidInput, KistError, NotFound
+from kist.errors import Conflict, InvalidInput, NotFound
 from kist.stores.memory import MemoryStore
-from kist.stores.protocols import Store
+from kist.testing.faulty import Fault, FaultyStore
 
 READERS = 4
-
-
-def opened(store: Store, clock: SteppingClock, *, every: int) -> Repository:
-    """Open a forked repository as one writer does, with a checkpoint every so many numbers."""
-    record = decode_format(store.get("format"))
-    objects = Objects(store)
-    trees = Trees(objects)
-    authority = ForkAuthority(store, record.id, checkpoint_every=every)
-    rooms = Rooms(
-        store=store, format=record, authority=authority, objects=objects, trees=trees, states=States(objects, trees), cache=None, clock=clock, grace=3600
-    )
-    return Repository(rooms, "forked")
+CLASHING = ("clash", "clash/a", "clash/a/b", "clash/c")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,25 +47,31 @@ class Race:
         self.every = self.chance.choice((2, 3, 5, 1000))
         self.schedule = Schedule(self.chance)
 
-    def run(self, writers: int, saves: int, *, merges: bool = False) -> None:
-        """Let writers save, each to a path of its own and to one that all share; one more may work on a branch and merge it."""
+    def run(self, writers: int, saves: int, *, merges: bool = False, clashes: bool = False) -> None:
+        """Let writers save, each to a path of its own and to one that all share.
+
+        One more may work on a branch and merge it; and all may make files where others make folders, or delete them.
+        """
         create_repository(WithoutCreate(self.store), name="forked", clock=self.clock)
         if merges:
-            opened(WithoutCreate(self.store), self.clock, every=self.every).save("start", b"start")
+            forked(WithoutCreate(self.store), self.clock, every=self.every).save("start", b"start")
             self.schedule.add("merger", self._merger(saves), self.store)
         for number in range(writers):
             mortal = self.chance.random() < 0.3
-            self.schedule.add(f"w{number}", self._writer(f"w{number}", saves), self.store, dying=self._dying if mortal else lambda _: False)
+            work = self._writer(f"w{number}", saves, clashes=clashes)
+            self.schedule.add(f"w{number}", work, self.store, dying=self._dying if mortal else lambda _: False)
         self.schedule.run()
 
     def _dying(self, key: str) -> bool:
         """Die now and then, mostly right after the write of a ref entry."""
         return self.chance.random() < (0.3 if key.startswith("refs/") else 0.03)
 
-    def _writer(self, name: str, saves: int) -> Callable[[ScheduledStore], None]:
+    def _writer(self, name: str, saves: int, *, clashes: bool) -> Callable[[ScheduledStore], None]:
         def write(store: ScheduledStore) -> None:
-            repo = opened(store, self.clock, every=self.every)
+            repo = forked(store, self.clock, every=self.every)
             for number in range(saves):
+                if clashes:
+                    self._clash(repo, name)
                 path = self.chance.choice((f"own/{name}", "shared", "shared"))
                 began, data = self.schedule.steps, f"{name} {number}".encode()
                 attempt = Done(path=path, what=content(data), began=began, ended=0, version="")
@@ -91,11 +82,20 @@ class Race:
 
         return write
 
+    def _clash(self, repo: Repository, name: str) -> None:
+        """Save or delete where others do."""
+        path = self.chance.choice(CLASHING)
+        with contextlib.suppress(Conflict, NotFound):  # a file is where a folder must be, or it was deleted already
+            if self.chance.random() < 0.3:
+                repo.delete(path)
+            else:
+                repo.save(path, f"clash of {name}".encode())
+
     def _merger(self, saves: int) -> Callable[[ScheduledStore], None]:
         """Work on a branch until its numbers are far above those of main, and merge it then."""
 
         def work(store: ScheduledStore) -> None:
-            repo = opened(store, self.clock, every=self.every)
+            repo = forked(store, self.clock, every=self.every)
             repo.branch("dev", "main")
             for number in range(saves):
                 repo.save("own/dev", f"dev {number}".encode(), branch="dev")
@@ -113,6 +113,8 @@ class Race:
         if any(other != seen[0] for other in seen):
             yield f"readers disagree: {seen}"
         tree, ids = seen[0]
+        if below := [path for path in tree for above in _above(path) if tree.get(above, "folder") != "folder"]:
+            yield f"below a file lie {below}"
         if unlisted := [one for one in self.done if one.version and one.version not in ids]:
             yield f"acknowledged, and not in the log: {unlisted}"
         for path in sorted({one.path for one in self.done}):
@@ -125,23 +127,20 @@ class Race:
         return bool(save.version) and any(other.path == save.path and other.version and other.began > save.ended for other in self.done)
 
     def _seen(self) -> tuple[Tree, list[str]]:
-        repo = opened(WithoutCreate(self.store), self.clock, every=self.every)
+        repo = forked(WithoutCreate(self.store), self.clock, every=self.every)
         return tree_of(repo), [version.id for version in repo.log()]
 
 
-class WithoutCreate:
-    """A store that has no put-if-absent."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self.get, self.get_range, self.head, self.list = store.get, store.get_range, store.head, store.list
-        self.list_folders, self.put, self.delete = store.list_folders, store.put, store.delete
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
-def raced(seed: int, *, writers: int, saves: int, merges: bool = False) -> list[str]:
+def raced(seed: int, *, writers: int, saves: int, merges: bool = False, clashes: bool = False) -> list[str]:
     """Return what was wrong after a race."""
     race = Race(seed)
     with seeded_ids(race.chance):
-        race.run(writers, saves, merges=merges)
+        race.run(writers, saves, merges=merges, clashes=clashes)
         return [f"seed {seed}, checkpoints every {race.every}: {fault}" for fault in race.faults()]
 
 
@@ -154,3 +153,74 @@ def test_writers_in_any_order(writers: int, saves: int) -> None:
 def test_a_branch_is_merged_while_others_save() -> None:
     found = [fault for seed in range(scaled(600)) for fault in raced(seed, writers=2, saves=4, merges=True)]
     assert found == []
+
+
+def test_files_are_made_where_others_make_folders() -> None:
+    found = [fault for seed in range(scaled(600)) for fault in raced(seed, writers=3, saves=3, clashes=True)]
+    assert found == []
+
+
+class Stalled:
+    """A writer whose next write of a ref entry stalls, and what others do on the same store meanwhile."""
+
+    def __init__(self, key: str, meanwhile: Callable[[Repository], object]) -> None:
+        store, clock = MemoryStore(), SteppingClock()
+        create_repository(WithoutCreate(store), name="forked", clock=clock)
+        self.other = forked(store, clock, every=1000)
+        self._key, self._meanwhile = key, meanwhile
+        self._faulty = FaultyStore(store, on_stall=lambda *_: meanwhile(self.other))
+        self.writer = forked(self._faulty, clock, every=1000)
+
+    def stall(self) -> None:
+        """Let the next write of such an entry stall."""
+        self._faulty.fail_next(Fault.STALL, verb="put", key=self._key)
+
+
+def save_often(repo: Repository, branch: str, times: int) -> None:
+    for number in range(times):
+        repo.save(f"saved/{number}", b"x", branch=branch)
+
+
+@pytest.mark.parametrize("times", range(1, 8))
+def test_a_late_merge_of_a_longer_branch_hides_nothing(times: int) -> None:
+    scene = Stalled("refs/heads/main/", lambda other: save_often(other, "main", times))
+    scene.other.save("start", b"")
+    scene.other.branch("dev")
+    for number in range(5):
+        scene.other.save("dev", b"%d" % number, branch="dev")
+    scene.stall()
+    scene.writer.merge("dev")
+    assert set(tree_of(scene.other)) == {"start", "dev", *(f"saved/{number}" for number in range(times))}
+
+
+@pytest.mark.parametrize("times", range(1, 8))
+def test_a_branch_that_is_made_twice_hides_nothing(times: int) -> None:
+    def meanwhile(other: Repository) -> None:
+        other.branch("dev", "v1")
+        save_often(other, "dev", times)
+
+    scene = Stalled("refs/heads/dev/", meanwhile)
+    for number in range(6):
+        scene.other.save("start", b"%d" % number)
+    scene.stall()
+    scene.writer.branch("dev", "v5")
+    assert set(tree_of(scene.other, "dev")) == {"start", *(f"saved/{number}" for number in range(times))}
+    scene.writer.save("later", b"", branch="dev")
+    assert set(tree_of(scene.other, "dev")) == {"start", "later", *(f"saved/{number}" for number in range(times))}
+
+
+def test_a_number_that_two_versions_share_is_told_apart() -> None:
+    scene = Stalled("refs/heads/main/", lambda other: other.save("b", b"b"))
+    scene.other.save("start", b"")
+    scene.stall()
+    scene.writer.save("a", b"a")
+    doubled = [version for version in scene.other.log() if version.number == 2]
+    assert {frozenset(tree_of(scene.other, version.name)) for version in doubled} == {frozenset({"start", "a"}), frozenset({"start", "b"})}
+    with pytest.raises(InvalidInput) as caught:
+        scene.other.version("v2")
+    assert all(version.name in str(caught.value) for version in doubled)
+
+
+@pytest.mark.parametrize("seed", [20604, 21669, 22275, 22525])
+def test_orders_that_once_lost_something(seed: int) -> None:
+    assert raced(seed, writers=5, saves=3) == []

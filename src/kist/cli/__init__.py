@@ -58,7 +58,9 @@ def _run(words: Sequence[str]) -> int:
 
     completing = words[:1] == ["__complete"]  # a shell asks on behalf of the Tab key
     ordered = [*words[:1], *options_last(words[1:])] if completing else options_last(words)
-    if not ordered or ordered[0].partition("=")[0] in {"--help", "-h", "help", *EVERYWHERE_NAMES}:
+    if ordered[:1] == ["help"]:
+        ordered = [*ordered[1:2], "--help"]
+    if not ordered or ordered[0].partition("=")[0] in {"--help", "-h", *EVERYWHERE_NAMES}:
         sys.stdout.write(overview(bold=sys.stdout.isatty()))
         return 0
     if ordered[0] in {"--version", "-V"}:

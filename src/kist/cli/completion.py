@@ -33,8 +33,8 @@ def completion(
         raise InvalidInput("it is not known which shell runs now: kist completion bash, zsh, fish or powershell") from error
     app = make_app()
     if not install:
-        script = app.generate_completion(shell=shell)
-        print_object({"shell": shell, "script": script}) if everywhere.json else line(script.rstrip())
+        script = app.generate_completion(shell=shell).rstrip()
+        print_object({"shell": shell, "script": script}) if everywhere.json else line(script)
         return
     path = app.install_completion(shell=shell)
     if everywhere.json:

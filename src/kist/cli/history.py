@@ -12,7 +12,7 @@ from kist.cli.places import Address, find, open_place
 from kist.cli.plain import info_facts, plain, version_facts
 from kist.cli.text import count, escape, iso_time, local_time, mode_text, mtime_text, size
 from kist.errors import InvalidInput, NotFound
-from kist.ids import short
+from kist.ids import parse_ref, short
 from kist.models import Difference, Info, Version
 
 if TYPE_CHECKING:
@@ -111,16 +111,26 @@ def _version_or_address(repository: "Repository", what: str | None) -> Version |
     address = find(repository, what)
     if address.ref is not None and address.path:
         return address
+    if address.ref is None and not _is_ref(address.path):
+        return address
     try:
         return repository.version(address.ref or address.path or None)
-    except (NotFound, InvalidInput) as error:
+    except NotFound:
         if address.ref is not None or not address.path:
             raise
-        try:
-            repository.stat(address.path)
-        except (NotFound, InvalidInput):
-            raise NotFound(f"{what!r} is neither a version nor a path in main: {error}") from error
+    try:
+        repository.stat(address.path)
+    except NotFound as error:
+        raise NotFound(f"{what!r} is neither a version nor a path in main: kist log and kist ls list what there is") from error
     return address
+
+
+def _is_ref(text: str) -> bool:
+    try:
+        parse_ref(text or "main")
+    except InvalidInput:
+        return False
+    return True
 
 
 def _show_version(repository: "Repository", version: Version, everywhere: Everywhere) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-__all__ = ["Meter", "Total", "watching"]
+__all__ = ["Lines", "Meter", "Total", "watching"]
 
 MOMENT_SECONDS, DRAW_SECONDS, LINE_SECONDS, RATE_SECONDS = 0.5, 0.1, 10.0, 10.0
 
@@ -92,25 +92,27 @@ def watching(
         yield lambda _items, _size_bytes: None
         return
     looked_at = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    shown = _Bar(escape(doing), total, sizes) if looked_at else _Lines(escape(doing), total)
+    shown = _Bar(escape(doing), total, sizes) if looked_at else Lines(escape(doing), total)
     try:
         yield shown.tell
     finally:
         shown.stop()
 
 
-class _Lines:
-    """For a file or a pipe."""
+class Lines:
+    """Tells a file or a pipe from time to time."""
 
-    def __init__(self, doing: str, total: Total | None) -> None:
-        self._doing, self._meter = doing, Meter(total)
-        self._next = time.monotonic() + LINE_SECONDS
+    def __init__(self, doing: str, total: Total | None, *, every_seconds: float = LINE_SECONDS) -> None:
+        """Say nothing yet."""
+        self._doing, self._meter, self._every_seconds = doing, Meter(total), every_seconds
+        self._next = time.monotonic() + every_seconds
 
     def tell(self, items: int, size_bytes: int) -> None:
+        """Count what was done since the last call, and write a line if it is time."""
         now = time.monotonic()
         self._meter.add(items, size_bytes, now=now)
         if now >= self._next:
-            self._next = now + LINE_SECONDS
+            self._next = now + self._every_seconds
             note(f"{self._doing}: {self._meter.facts()}")
 
     def stop(self) -> None:

@@ -177,7 +177,6 @@ def _repack(rooms: Rooms, marked: Mark, packs: dict[bytes, list[tuple[bytes, Pla
                 continue  # a damaged pack is left for `verify` to name
             done.append(pack)
         writer.flush()
-        writer.remember()
     finally:
         writer.close()
     return done

@@ -100,7 +100,6 @@ class Session:
                 if line is not None:
                     if len(line.heads) > 1:
                         merge_heads(rooms, self.branch)
-                    self.writer.remember()
                     return entry
                 txn = new_txn()
             made = self._rebase(start, change, concurrent if rooms.authority.name != "fork" else "order")
@@ -136,9 +135,7 @@ def _entry(
         parents=(*state.parents, *(parent for parent in merged if parent not in state.parents)),
         tree=made.root.id,
         place=made.root.place,
-        number=max([state.highest, *(rooms.states.record(*parent).number for parent in merged)]) + 1
-        if rooms.authority.name == "fork"
-        else state.highest + 1,
+        number=state.highest + 1,
         time=max([now, state.time + 1, *(rooms.states.record(*parent).time + 1 for parent in merged)]),
         author=note.author,
         message=note.message,

@@ -8,10 +8,11 @@ import struct
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kist.engine.cache import Cache
 from kist.engine.entries import Place
 from kist.engine.packs import Frame, pack_key, pack_name, read_footer
 from kist.engine.records import seal, unseal
@@ -20,7 +21,7 @@ from kist.ids import new_id
 from kist.stores.budget import map_ordered
 from kist.stores.protocols import ObjectMeta, ReadableStore, Store
 
-__all__ = ["Index", "Located", "Segment", "encode_segment", "list_packs", "load_footer", "locate_all", "write_segments"]
+__all__ = ["Index", "KnownFrames", "Located", "Segment", "encode_segment", "list_packs", "load_footer", "locate_all", "write_segments"]
 
 HEADER = struct.Struct("<8sIIII")
 RECORD = struct.Struct("<32sIIII")
@@ -30,6 +31,7 @@ SEGMENT_FRAMES = 1 << 20
 FOOTER_GUESS_BYTES = 64 << 10
 PACK_ID_BYTES = 16
 MERGED_PACKS = 256
+AFFORDABLE_PACKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,33 @@ def locate_all(store: ReadableStore, *, trust_segments: bool = True) -> Located:
         if found is not None:
             frames[pack] = [(frame.id, frame.place(pack)) for frame in found]
     return Located(packs, frames, damaged, len(missing))
+
+
+class KnownFrames:
+    """What the cache remembers of frames; one that remembers nothing is filled from a repository of modest size, once."""
+
+    def __init__(self, cache: Cache, store: ReadableStore) -> None:
+        """Read nothing yet."""
+        self._cache, self._store = cache, store
+        self._looked = False
+
+    @property
+    def knows_frames(self) -> bool:
+        """Whether there is anything to ask for."""
+        if not self._looked:
+            self._looked = True
+            if not self._cache.knows_frames and 0 < len(list_packs(self._store)) <= AFFORDABLE_PACKS:
+                frames = locate_all(self._store).frames
+                self._cache.remember(placed for placed_there in frames.values() for placed in placed_there)
+        return self._cache.knows_frames
+
+    def places(self, frame_ids: Sequence[bytes]) -> dict[bytes, Place]:
+        """Return the places of those frames that are remembered."""
+        return self._cache.places(frame_ids)
+
+    def remember(self, placed: Iterable[tuple[bytes, Place]]) -> None:
+        """Remember places."""
+        self._cache.remember(placed)
 
 
 class Index:

@@ -1,6 +1,6 @@
 """Three-way merges of trees: what a rebase, a merge of branches and the state of a forked branch have in common (format 1, §8.2)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kist.engine.entries import Entry, same_entry, sort_key
@@ -8,7 +8,10 @@ from kist.engine.nodes import Root
 from kist.engine.trees import Trees, range_start, range_stop
 from kist.engine.updates import Change
 
-__all__ = ["Merge", "merge"]
+__all__ = ["Merge", "Wins", "merge"]
+
+Wins = Callable[[str, str], bool]
+"""Says whether what their side changed at a path (the second) counts more than what ours changed at one (the first), mostly the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +22,8 @@ class Merge:
     conflicts: list[str]
 
 
-def merge(trees: Trees, base: Root, ours: Root, theirs: Root) -> Merge:
-    """Return what must change in `ours` so that it has what `theirs` changed since `base`; where both changed something, `theirs` wins.
+def merge(trees: Trees, base: Root, ours: Root, theirs: Root, *, wins: Wins = lambda _mine, _their: True) -> Merge:
+    """Return what must change in `ours` so that it has what `theirs` changed since `base`; where both changed something, `wins` decides.
 
     Raises:
         IntegrityError: a node that must be read is damaged.
@@ -32,23 +35,22 @@ def merge(trees: Trees, base: Root, ours: Root, theirs: Root) -> Merge:
     conflicts: list[str] = []
     for path, new in _changed(trees, base, theirs):
         key = sort_key(path)
+        in_the_way: list[str] = []
         if key in mine and not _alike(mine[key], new):
             conflicts.append(path)
-        changes[key] = new
-        if new is None:
-            continue
-        for above in _above(key):
-            if ancestors.get(above) == "file" and above not in changes:
-                conflicts.append(path)
-                changes[above] = None
-        if new.kind != "folder" and key in ancestors:
-            below = [
-                entry
-                for entry in trees.entries(ours, start=range_start(path), stop=range_stop(path))
-                if sort_key(entry.path) not in changes
-            ]
-            conflicts += [entry.path for entry in below]
-            changes |= {sort_key(entry.path): None for entry in below}
+            if not wins(path, path):
+                continue
+        if new is not None:
+            in_the_way = [entry.path for one in _above(key) if ancestors.get(one) == "file" and one not in changes and (entry := mine[one])]
+            conflicts += [path] if in_the_way else []
+        if new is not None and new.kind != "folder" and key in ancestors:
+            below = trees.entries(ours, start=range_start(path), stop=range_stop(path))
+            names = [entry.path for entry in below if sort_key(entry.path) not in changes]
+            conflicts += names
+            in_the_way += names
+        if all(wins(one, path) for one in in_the_way):
+            changes |= {sort_key(one): None for one in in_the_way}
+            changes[key] = new
     return Merge(sorted(changes.items(), key=lambda change: change[0]), sorted(set(conflicts)))
 
 

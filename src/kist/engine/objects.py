@@ -3,6 +3,7 @@
 `Objects` reads, `Writer` writes: it finds duplicates, fills packs in memory that is used again, and uploads them in the background.
 """
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from kist.engine.entries import Place
 from kist.engine.index import Index
 from kist.engine.packs import FRAME_HEADER, FrameKind, PackBuffer, decode_frame, pack_key
 from kist.engine.records import digest
-from kist.errors import IntegrityError, NotFound
+from kist.errors import IntegrityError, KistError, NotFound
 from kist.ids import new_txn
 from kist.stores.budget import map_ordered, submit
 from kist.stores.protocols import ReadableStore, Store
@@ -235,7 +236,6 @@ class Writer:
         self._uploads = _Uploads()
         self._open: dict[str, PackBuffer] = {}
         self._mixed_bytes = 0
-        self._remembered = False
         self.written: dict[bytes, Place] = {}
         self.kinds: dict[bytes, FrameKind] = {}
         self.reused: dict[bytes, Reuse] = {}
@@ -297,19 +297,11 @@ class Writer:
             self._await_oldest()
 
     def close(self) -> None:
-        """Wait for uploads under way, whatever becomes of them, and remember what was stored: also if it was not committed."""
-        lost = {buffer.pack for buffer in self._open.values()}
-        lost |= {buffer.pack for future, buffer in self._uploads.running if future.exception() is not None}
-        if self._known and not self._remembered:
-            self._known.remember((one, place) for one, place in self.written.items() if place.pack not in lost)
+        """Wait for uploads under way, whatever becomes of them; what is open is given up."""
         self._open.clear()
-        self._uploads = _Uploads()
-
-    def remember(self) -> None:
-        """Tell later sessions where the frames of this one are."""
-        if self._known:
-            self._known.remember(self.written.items())
-            self._remembered = True
+        while self._uploads.running:
+            with contextlib.suppress(KistError):
+                self._await_oldest()
 
     def _buffer_for(self, kind: FrameKind) -> PackBuffer:
         """Small changes fill one pack; once data grows, it goes to packs of its own, so that metadata stays together."""
@@ -329,7 +321,12 @@ class Writer:
             del self._open[name]
 
     def _await_oldest(self) -> None:
+        """Wait for a pack to be stored, and remember what is in it: a save that is interrupted stores nothing twice."""
         future, buffer = self._uploads.running[0]
-        future.result()
+        error = future.exception()  # an interrupt leaves it where it is, for `close`
         del self._uploads.running[0]
+        if error is not None:
+            raise error
         self._uploads.free.append(buffer)
+        if self._known:
+            self._known.remember((one, Place(buffer.pack, *where)) for one, *where, _, _ in buffer.frames)

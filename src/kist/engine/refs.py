@@ -315,7 +315,10 @@ class ForkAuthority:
             return None
         if ref.startswith("tags/"):
             return Line((self._entries.read(ref, min(keys)),), TAG_SEQ)
-        entries = list(self._entries.read_all(ref, keys if len(known) > 1 else self._needed(ref, keys)))
+        needed = keys if len(known) > 1 else self._needed(ref, keys)
+        entries = list(self._entries.read_all(ref, needed))
+        if len(needed) < len(keys) and not all(entry.previous for entry in entries):
+            entries = list(self._entries.read_all(ref, keys))  # somebody made the branch a second time: that start knows nothing of the first
         ancestors = {version for entry in entries for version in entry.previous}
         heads = [entry for entry in entries if entry_seal(entry) not in ancestors]
         heads.sort(key=lambda entry: (entry.seq, entry.version))
@@ -323,9 +326,13 @@ class ForkAuthority:
 
     @staticmethod
     def _needed(ref: str, keys: list[str]) -> list[str]:
-        """Return the keys that must be read to know the heads: the newest, and all from just above the lowest doubled number on."""
+        """Return the keys that must be read to know the heads: the newest, and all from the lowest number on that is not on the way to it for sure.
+
+        That are numbers that several entries share, and one right below a gap, which only a branch that was made twice can have.
+        """
         numbers = [_seq_of(ref, key) for key in keys]
-        floor = min((number for number, count in Counter(numbers).items() if count > 1), default=max(numbers))
+        counts = Counter(numbers)
+        floor = min((number for number in counts if counts[number] > 1 or counts[number + 1] == 0), default=0)
         return [key for key, number in zip(keys, numbers, strict=True) if number >= floor]
 
     def _checkpoint(self, ref: str) -> tuple[int, tuple[str, ...]]:

@@ -206,7 +206,7 @@ class Repository:
             change = Transaction(rooms, saver, session.state.root)
             made = session.made((key, change.use(entry) if entry else None) for key, entry in merged.changes)
             note = Note(message or f"Merge {ref}", author or settings.author())
-            known = any(head.version == version for head in session.state.heads)
+            known = base.id == theirs.id or any(head.version == version for head in session.state.heads)
             return self._commit(session, made, note, always=not known, concurrent=concurrent, merged=((version, place),))
 
     # Reading

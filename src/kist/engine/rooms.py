@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kist.engine.cache import Cache
 from kist.engine.clock import Clock
 from kist.engine.entries import sort_key
+from kist.engine.index import KnownFrames
 from kist.engine.nodes import Root, Totals
 from kist.engine.objects import Objects, Writer
 from kist.engine.records import Format
@@ -33,7 +34,7 @@ class Rooms:
 
     def writer(self) -> Writer:
         """Return a writer for one change."""
-        return Writer(self.store, self.cache)
+        return Writer(self.store, KnownFrames(self.cache, self.store) if self.cache else None)
 
     def state(self, branch: str) -> State:
         """Return what a branch holds now.

@@ -1,8 +1,10 @@
 """What a branch holds now: its one head, or the merge of its heads (format 1, §8.2)."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
+from kist.engine.changed import filter_has
 from kist.engine.entries import Place
 from kist.engine.merging import merge
 from kist.engine.nodes import EMPTY, Root
@@ -95,15 +97,42 @@ class States:
             root = Root(last.tree, last.place)
             if before := versions[:-1]:
                 ours, base = self._merged(before), self._merged(self._common(before, versions[-1:]))
-                changes = merge(self._trees, base, ours, root).changes
+                changes = merge(self._trees, base, ours, root, wins=partial(self._is_later, before, versions[-1:])).changes
                 root, _ = update_tree(self._trees, MemoryWriter(self._objects), ours, changes, changed=lambda _old, _new: None)
             self._merges[key] = root
         return self._merges[key]
 
+    def _is_later(self, left: list[Parent], right: list[Parent], mine: str, their: str) -> bool:
+        """Say whether `their` changed later in the history of `right` than `mine` in that of `left`.
+
+        What counts is who changed the path, not where the heads are: else a head that changed something else could bring back what was replaced.
+        """
+        return self._latest(left, mine) < self._latest(right, their)
+
+    def _latest(self, versions: list[Parent], path: str) -> tuple[int, bytes]:
+        """Return time and id of the last version, of these and their ancestors, that changed a path; there is one if they differ from an ancestor."""
+        todo = dict(versions)
+        while todo:
+            newest = max(todo, key=lambda one: (self.record(one, todo[one]).time, one))
+            record = self.record(newest, todo.pop(newest))
+            if self._has_changed(record, path):
+                return record.time, newest
+            todo |= dict(record.parents)
+        return 0, b""
+
+    def _has_changed(self, record: VersionRecord, path: str) -> bool:
+        """Say whether a version changed a path of the state that its writer saw."""
+        if record.changed is not None:
+            return path in record.changed
+        if not filter_has(record.filter, path):
+            return False
+        before, after = self._merged(list(record.parents)), Root(record.tree, record.place)
+        return self._trees.get(before, path) != self._trees.get(after, path)
+
     def _common(self, left: list[Parent], right: list[Parent]) -> list[Parent]:
         """Return the best common ancestors, by number and id: those that are no ancestor of another one.
 
-        Walks from the highest number down, no further than needed.
+        Walks from the newest down, no further than needed: times grow along every line of descent, numbers only along a branch.
         """
         flags: dict[bytes, int] = {}
         todo: dict[bytes, Parent] = {}
@@ -113,7 +142,7 @@ class States:
                 todo[version[0]] = version
         found: list[Parent] = []
         while any(flags[version] & 4 == 0 for version in todo):
-            newest = max(todo, key=lambda one: (self.record(*todo[one]).number, one))
+            newest = max(todo, key=lambda one: (self.record(*todo[one]).time, one))
             parent = todo.pop(newest)
             flag = flags[newest]
             if flag & 3 == 3 and not flag & 4:  # noqa: PLR2004 - reached from both sides
