@@ -105,7 +105,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something that is not as it was saved: where, what, and the paths (as ``v3:data/a.csv``) that it hits."""
+    """Something that is not as it was saved: where, what, and the paths (as ``data/a.csv@v3``) that it hits."""
 
     key: str
     what: str

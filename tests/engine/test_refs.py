@@ -91,11 +91,28 @@ def test_a_remembered_entry_is_not_read_again_and_still_checked(rooms: Rooms) ->
     [entry] = committed(rooms, 1)
     memory, store = Remembering(), CountingStore(rooms.store)  # type: ignore[arg-type]  # it is a memory store
     authority = CreateAuthority(store, rooms.format.id, memory)
+    authority.line("heads/main")  # from here on what is remembered counts
     assert [authority.at("heads/main", 1) for _ in range(3)] == [[entry]] * 3
     assert store.reads == 1
     memory.known[MAIN + slot(1)] = b"damaged"
     with pytest.raises(IntegrityError):
         authority.at("heads/main", 1)
+
+
+@pytest.mark.parametrize("others", [1, 2, 3])
+def test_what_is_remembered_of_a_repository_that_went_back_in_time_is_forgotten(rooms: Rooms, others: int) -> None:
+    memory = Remembering()
+    backup = {meta.key: rooms.store.get(meta.key) for meta in rooms.store.list()}
+    committed(rooms, 2)
+    reader = CreateAuthority(rooms.store, rooms.format.id, memory)  # type: ignore[arg-type]  # it is a memory store
+    list(reader.entries("heads/main"))
+    for key in [meta.key for meta in rooms.store.list("refs/")]:
+        if key not in backup:
+            rooms.store.delete(key)
+    entries = committed(rooms, others)
+    assert list(reader.entries("heads/main")) == entries[::-1]
+    again = CreateAuthority(rooms.store, rooms.format.id, memory)  # type: ignore[arg-type]  # it is a memory store
+    assert [again.at("heads/main", number) for number in range(1, others + 1)] == [[entry] for entry in entries]
 
 
 # create

@@ -58,9 +58,26 @@ class Writers:
         numbers = {entry.version: entry.seq for entry in self.entries}
         base = self.merged(sorted(best, key=lambda one: (numbers[one], one)))
         ours, theirs = self.merged(before), self.files[last]
-        changed = {path for path in {*base, *theirs} if base.get(path) != theirs.get(path)}
-        result = {path: content for path, content in ours.items() if path not in changed}
-        return result | {path: theirs[path] for path in changed if path in theirs}
+        result = dict(ours)
+        for path in {*base, *theirs}:
+            if base.get(path) == theirs.get(path):
+                continue
+            if base.get(path) != ours.get(path) != theirs.get(path) and self.latest(before, path) > self.latest([last], path):
+                continue
+            result.pop(path, None)
+            if path in theirs:
+                result[path] = theirs[path]
+        return result
+
+    def latest(self, versions: list[bytes], path: str) -> tuple[int, bytes]:
+        """Return time and id of the last version in the history of some that changed a path."""
+        found = (0, b"")
+        for version in self.ancestors(set(versions)):
+            [record] = [record_of(entry) for entry in self.entries if entry.version == version]
+            before = self.merged([parent for parent, _ in record.parents])
+            if before.get(path) != self.files[version].get(path):
+                found = max(found, (record.time, version))
+        return found
 
 
 def a_writer(store: MemoryStore | None = None) -> Writers:
@@ -96,21 +113,21 @@ def test_heads_that_touched_different_paths_are_joined() -> None:
     assert state_of(writers.rooms) == {"a": b"2", "e": b"1", "f": b"3"}
 
 
-def test_on_one_path_the_later_number_wins() -> None:
+def test_on_one_path_the_later_change_wins() -> None:
     writers = a_writer()
     base = writers.write({"a": b"1"})
-    early = writers.write({"a": b"2"}, [base])
-    writers.write({"a": b"4"}, [writers.write({"a": b"3"}, [base])])
-    assert early.seq == 2
-    assert state_of(writers.rooms) == {"a": b"4"}
+    for content in (b"2", b"3"):
+        writers.write({"a": content}, [base])
+    assert state_of(writers.rooms) == {"a": b"3"}
 
 
-def test_of_one_number_the_later_version_wins() -> None:
+def test_a_later_version_that_changed_something_else_does_not_bring_back_what_was_replaced() -> None:
     writers = a_writer()
     base = writers.write({"a": b"1"})
-    two = [writers.write({"a": content}, [base]) for content in (b"2", b"3")]
-    winner = max(two, key=lambda entry: entry.version)
-    assert state_of(writers.rooms) == writers.files[winner.version]
+    one = writers.write({"a": b"2"}, [base])
+    writers.write({"a": b"3"}, [base])
+    writers.write({"a": b"2", "e": b"4"}, [writers.write({"a": b"2", "f": b"4"}, [one])])
+    assert state_of(writers.rooms) == {"a": b"3", "e": b"4"}
 
 
 def test_heads_without_a_common_ancestor_are_joined_on_the_empty_tree() -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from kist.engine.opening import open_repository, repository_on
@@ -18,6 +19,7 @@ LATER = 2_000_000_000_000_000_000
 """A modification time (ns) that the first one is not."""
 
 
+@lru_cache(maxsize=64)
 def noise(seed: str, size_bytes: int) -> bytes:
     """Return bytes that do not compress, the same for the same seed."""
     return hashlib.shake_256(seed.encode()).digest(size_bytes)

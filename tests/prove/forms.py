@@ -1,13 +1,12 @@
 """What a repository holds, in a form that compares: no ids, no times, only what was saved."""
 
 import hashlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kist.engine.repository import Repository
 from kist.errors import NotFound
-from kist.models import Version
+from kist.models import Info, Version
 
 Tree = dict[str, str]
 """What is at each path: ``file`` and the hash of its bytes, ``link`` and its target, or ``folder``."""
@@ -20,8 +19,13 @@ def content(data: bytes) -> str:
 
 def tree_of(repo: Repository, ref: str | None = None) -> Tree:
     """Return all that a version holds; every byte of it is read."""
-    shown = {"file": lambda info: content(repo.read(info.path, ref=ref)), "link": lambda info: f"link {info.target}", "folder": lambda _: "folder"}
-    return {info.path: shown[info.kind](info) for info in repo.walk(ref=ref)}
+
+    def shown(info: Info) -> str:
+        if info.kind == "file":
+            return content(repo.read(info.path, ref=ref))
+        return f"link {info.target}" if info.kind == "link" else info.kind
+
+    return {info.path: shown(info) for info in repo.walk(ref=ref)}
 
 
 def tree_on_disk(folder: Path) -> Tree:
@@ -30,7 +34,7 @@ def tree_on_disk(folder: Path) -> Tree:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_symlink():
-            found[name] = f"link {os.readlink(path)}"
+            found[name] = f"link {path.readlink()}"
         else:
             found[name] = "folder" if path.is_dir() else content(path.read_bytes())
     return found
@@ -74,11 +78,14 @@ def form_of(repo: Repository, known: dict[str, Tree] | None = None) -> Form:
 def unlike(found: Form, wanted: Form) -> str:
     """Say in a line how one form differs from another; nothing if it does not."""
     if found.branches.keys() != wanted.branches.keys() or found.tags.keys() != wanted.tags.keys():
-        return f"branches {sorted(found.branches)} instead of {sorted(wanted.branches)}, tags {sorted(found.tags)} instead of {sorted(wanted.tags)}"
+        names = [(sorted(form.branches), sorted(form.tags)) for form in (found, wanted)]
+        return f"branches and tags are {names[0]} instead of {names[1]}"
     for branch, versions in wanted.branches.items():
         if len(versions) != len(found.branches[branch]):
             return f"{branch} has {len(found.branches[branch])} versions instead of {len(versions)}"
         for number, (tree, other) in enumerate(zip(reversed(versions), reversed(found.branches[branch]), strict=True), 1):
             if tree != other:
                 return f"{branch} number {number} holds {other} instead of {tree}"
-    return next((f"tag {tag} means {found.tags[tag]} instead of {tree}" for tag, tree in wanted.tags.items() if tree != found.tags[tag]), "")
+    return next(
+        (f"tag {tag} means {found.tags[tag]} instead of {tree}" for tag, tree in wanted.tags.items() if tree != found.tags[tag]), ""
+    )

@@ -38,7 +38,7 @@ def live(act: Callable[[Say], None], *, die_at: int = 0, kill_after: float = 0) 
         os.close(read)
         _act(act, die_at, write)
     os.close(write)
-    with open(read, "rb", buffering=0) as pipe:
+    with os.fdopen(read, "rb", buffering=0) as pipe:
         if kill_after and not select.select([pipe], [], [], 0)[0]:
             time.sleep(kill_after)
             os.kill(child, signal.SIGKILL)
@@ -71,7 +71,7 @@ def _told(tell: Callable[[int, bytes], int], pipe: int, text: str) -> None:
 
 
 def _die_at(count: int) -> Iterator[int]:
-    """Make the change with this number, counted from 1, the last thing that this process does; a write is done by half then. Return the counter."""
+    """Make the change with this number, counted from 1, the last that this process does; a write is done by half then. Return the counter."""
     changes = itertools.count()
 
     def dies() -> bool:

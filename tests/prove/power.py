@@ -1,7 +1,7 @@
 """A disk that loses power: it records what a program does below a folder, and builds what might be found there afterwards.
 
-What was not synced is lost, kept, or torn: a file's bytes until the file is synced, each name by itself until its folder is. That is more than
-a real file system loses, and all that POSIX allows. Only renaming is trusted to replace a name in one step.
+What was not synced is lost, kept, or torn: a file's bytes until the file is synced, each name by itself until its folder is. That is more
+than a real file system loses, and all that POSIX allows. Only renaming is trusted to replace a name in one step.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ class Event(NamedTuple):
 
 @dataclass(slots=True)
 class Disk:
-    """Files and folders by numbers of ours, for the system uses its own again: what is there for good, and what came since the last sync."""
+    """Files and folders by numbers of ours, for the system uses its own again: what is there for good, and what came since a sync."""
 
     synced: dict[int, bytes] = field(default_factory=dict)
     current: dict[int, bytes] = field(default_factory=dict)
@@ -84,9 +84,9 @@ class Disk:
             return old
         if fate == 1:
             return new
-        if fate == 2:  # noqa: PLR2004
+        if fate == 2:
             return new[: chance.randrange(len(old), len(new) + 1)]
-        if fate == 3:  # noqa: PLR2004
+        if fate == 3:
             return old + bytes(len(new) - len(old))
         blocks = (new[at : at + BLOCK_BYTES] for at in range(0, len(new), BLOCK_BYTES))
         return b"".join(block if chance.random() < 0.5 else bytes(len(block)) for block in blocks)
@@ -105,7 +105,7 @@ class Recorder:
         self.events: list[Event] = []
         self._lock = threading.RLock()
         self._numbers: dict[int, int] = {}
-        self.root = self._new("folder", os.stat(root).st_ino)
+        self.root = self._new("folder", root.stat().st_ino)
 
     def note(self, verb: str) -> None:
         """Add an event that means nothing to the disk."""

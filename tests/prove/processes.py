@@ -43,7 +43,7 @@ def content_of(number: int, save: int) -> bytes:
 
 def saved(work: Work) -> list[str]:
     """Save, and return the ids of the versions that were acknowledged; empty for each conflict."""
-    repo = open_repository(work.place.url, **work.place.options)
+    repo = open_repository(work.place.url, create=False, **work.place.options)
     _together[0].wait(60)
     done = []
     for save in range(work.saves):

@@ -1,7 +1,7 @@
 """Random programs for a repository, and the dictionary that says what must come of them."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from tests.prove.actions import noise
@@ -51,7 +51,7 @@ VERBS: dict[str, Callable[[Step, Repository, Callable[[], Repository]], object]]
 
 @dataclass(frozen=True)
 class Model:
-    """What a repository holds: `trees` by version, the versions of each branch, the newest last, the version of each tag, those forgotten."""
+    """What a repository holds: the tree of each version, the versions of each branch, newest last, that of each tag, those forgotten."""
 
     trees: tuple[Tree, ...] = ()
     branches: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -105,19 +105,19 @@ class Model:
         ]
 
 
-def random_step(model: Model, chance: random.Random, number: int) -> Step:
-    """Return a step that makes sense now; `number` is of none before."""
+def random_step(model: Model, chance: random.Random, number: int, *, verbs: Iterable[str] = VERBS) -> Step:
+    """Return a step with one of some verbs that makes sense now; `number` is of none before."""
     branch = chance.choice([branch for branch in BRANCHES if branch in model.branches] or ["main"])
     tree = model.tree(branch)
     free = [path for path in PATHS if path not in tree]
-    verbs = ["save"] * 5 + ["transaction"] * 2
+    sensible = ["save"] * 5 + ["transaction"] * 2
     if len(tree) > 1:
-        verbs += ["delete", "move"] if free else ["delete"]
+        sensible += ["delete", "move"] if free else ["delete"]
     if model.branches:
-        verbs += ["tag", "collect", "repair"] + (["branch"] if "dev" not in model.branches else [])
+        sensible += ["tag", "collect", "repair"] + (["branch"] if "dev" not in model.branches else [])
     if old := model.old():
-        verbs += ["forget"]
-    verb = chance.choice(verbs)
+        sensible += ["forget"]
+    verb = chance.choice([verb for verb in sensible if verb in verbs])
     seed, size_bytes = f"{number} {chance.random()}", chance.choice(SIZES)
     one, two = chance.sample(PATHS, 2)
     special = {"tag": f"tag-{number}", "branch": "dev", "forget": chance.choice(old or [""])}

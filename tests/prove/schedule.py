@@ -42,7 +42,9 @@ class Schedule:
         self._turn_ended = threading.Semaphore(0)
         self._haste = chance.choice((0.02, 0.1, 0.4, 1.0))
 
-    def add(self, name: str, act: Callable[["ScheduledStore"], None], store: MemoryStore, *, dying: Callable[[str], bool] = lambda _: False) -> None:
+    def add(
+        self, name: str, act: Callable[["ScheduledStore"], None], store: MemoryStore, *, dying: Callable[[str], bool] = lambda _: False
+    ) -> None:
         """Add an actor, which is given the store as it shall use it; `dying` is asked after each write, with its key, whether to die."""
         actor = Actor(name)
         offered = ScheduledStore(store, lambda: self._pause(actor), dying)

@@ -1,15 +1,16 @@
 """Stores that can do less, and the repositories on them."""
 
+from kist.engine.cache import Cache
 from kist.engine.clock import Clock
 from kist.engine.objects import Objects
-from kist.engine.records import decode_format
-from kist.engine.refs import ForkAuthority
+from kist.engine.records import Format, decode_format
+from kist.engine.refs import CommitAuthority, CreateAuthority, ForkAuthority
 from kist.engine.repository import Repository
 from kist.engine.rooms import Rooms
 from kist.engine.states import States
 from kist.engine.trees import Trees
 from kist.stores.memory import MemoryStore
-from kist.stores.protocols import Store
+from kist.stores.protocols import ConditionalStore, Store
 
 
 class WithoutCreate:
@@ -20,13 +21,35 @@ class WithoutCreate:
         self.list_folders, self.put, self.delete = store.list_folders, store.put, store.delete
 
 
-def forked(store: Store, clock: Clock, *, every: int, grace: float = 3600) -> Repository:
-    """Open a forked repository as one writer does, with a checkpoint every so many numbers."""
-    record = decode_format(store.get("format"))
+def forked(store: Store, clock: Clock, *, every: int = 1000, grace: float = 3600, cache: Cache | None = None) -> Repository:
+    """Open a repository where nobody can be first, with a checkpoint every so many numbers."""
+    return _opened(store, ForkAuthority(store, _format(store).id, cache, checkpoint_every=every), clock, grace=grace, cache=cache)
+
+
+def decided(store: ConditionalStore, clock: Clock, *, grace: float = 3600, cache: Cache | None = None) -> Repository:
+    """Open a repository where the store lets one writer have each number; nobody waits between attempts."""
+    authority = CreateAuthority(store, _format(store).id, cache, sleep=lambda _: None)
+    return _opened(store, authority, clock, grace=grace, cache=cache)
+
+
+def _opened(store: Store, authority: CommitAuthority, clock: Clock, *, grace: float, cache: Cache | None) -> Repository:
     objects = Objects(store)
     trees = Trees(objects)
-    authority = ForkAuthority(store, record.id, checkpoint_every=every)
-    rooms = Rooms(
-        store=store, format=record, authority=authority, objects=objects, trees=trees, states=States(objects, trees), cache=None, clock=clock, grace=grace
+    return Repository(
+        Rooms(
+            store=store,
+            format=_format(store),
+            authority=authority,
+            objects=objects,
+            trees=trees,
+            states=States(objects, trees),
+            cache=cache,
+            clock=clock,
+            grace=grace,
+        ),
+        "proved",
     )
-    return Repository(rooms, "forked")
+
+
+def _format(store: Store) -> Format:
+    return decode_format(store.get("format"))

@@ -1,40 +1,30 @@
 """One byte of one object is wrong: `verify` finds it, and nobody ever reads anything wrong, only what is right or an error that says so."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from tests.prove.actions import noise
-from tests.prove.forms import tree_on_disk
-from tests.prove.schedule import SteppingClock
-from tests.prove.stores import WithoutCreate, forked
 from tests.prove.scale import scaled
+from tests.prove.schedule import SteppingClock
+from tests.prove.stores import WithoutCreate, decided, forked
 
-from kist.engine.opening import create_repository, repository_on
+from kist.engine.opening import create_repository
 from kist.engine.repository import Repository
 from kist.errors import KistError
 from kist.stores.memory import MemoryStore
-from kist.stores.protocols import Store
 
 MASKS = (0x01, 0x80, 0xFF)
 EVERY = max(1, 20 // scaled(20))
 CHECKPOINTS = 3
 
 
-def decided(store: MemoryStore) -> Repository:
-    """Open it where the store lets one writer have each number."""
-    return repository_on(store, name="flipped", clock=SteppingClock(), grace=0.001, cached=False)
-
-
-def undecided(store: MemoryStore) -> Repository:
-    """Open it where nobody can be first."""
-    return forked(WithoutCreate(store), SteppingClock(), every=CHECKPOINTS, grace=0.001)
-
-
-OPENERS = {"create": decided, "fork": undecided}
+GRACE = 0.001
+OPENERS: dict[str, Callable[[MemoryStore], Repository]] = {
+    "create": lambda store: decided(store, SteppingClock(), grace=GRACE),
+    "fork": lambda store: forked(WithoutCreate(store), SteppingClock(), every=CHECKPOINTS, grace=GRACE),
+}
+KINDS = ("format", "packs/", "index/", "refs/heads/", "refs/tags/", "refs/forgotten/", "gc/tomb/", "gc/run/")
 
 
 def filled(authority: str) -> MemoryStore:
@@ -52,9 +42,10 @@ def filled(authority: str) -> MemoryStore:
     repo.branch("dev", "v2")
     repo.save("dev.txt", b"dev", branch="dev")
     repo.forget(["v3"], imsure=True)
-    collector = decided(store) if authority == "create" else repo
-    collector.collect()
-    collector.repair()
+    repo.collect()
+    repo.repair()
+    for kind in [*KINDS, *(["refs/checkpoints"] if authority == "fork" else [])]:
+        assert next(store.list(kind), None), f"this repository has no {kind}"
     return store
 
 
@@ -102,7 +93,8 @@ def flips(store: MemoryStore) -> Iterator[tuple[str, bytes, int, int]]:
         for at in range(len(data)):
             number += 1
             if number % EVERY == 0:
-                yield from ((key, data, at, mask) for mask in MASKS)
+                masks = MASKS if EVERY == 1 else [MASKS[number // EVERY % len(MASKS)]]
+                yield from ((key, data, at, mask) for mask in masks)
 
 
 def faults(authority: str, store: MemoryStore, right: dict[str, object], asked: list[Question], key: str) -> Iterator[str]:
@@ -117,10 +109,16 @@ def faults(authority: str, store: MemoryStore, right: dict[str, object], asked: 
     if report.ok:
         yield "verify found nothing"
     named = {path.rpartition("@")[0] for path in report.paths}
+    fresh = OPENERS[authority](store)
     for question in asked:
-        found = answer(question, OPENERS[authority](store))
+        found = answer(question, fresh)
         if isinstance(found, KistError):
-            if key.startswith("packs/") and question.path and question.path not in named and not any("…" in one or not one for one in named):
+            if (
+                key.startswith("packs/")
+                and question.path
+                and question.path not in named
+                and not any("…" in one or not one for one in named)
+            ):
                 yield f"{question.name} failed, and verify names only {named}: {found}"
         elif found != right[question.name]:
             yield f"{question.name} answered {found!r:.300}"

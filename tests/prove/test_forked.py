@@ -123,7 +123,7 @@ class Race:
                 yield f"{path} is {tree.get(path)}, of {[one for one in self.done if one.path == path]}"
 
     def _is_overwritten(self, save: Done) -> bool:
-        """Say whether another save of the path was acknowledged that began after this one had been acknowledged: this one can't be the last then."""
+        """Say whether this save can't be the last: it was acknowledged before another one of its path began, which was acknowledged too."""
         return bool(save.version) and any(other.path == save.path and other.version and other.began > save.ended for other in self.done)
 
     def _seen(self) -> tuple[Tree, list[str]]:
@@ -168,8 +168,11 @@ class Stalled:
         create_repository(WithoutCreate(store), name="forked", clock=clock)
         self.other = forked(store, clock, every=1000)
         self._key, self._meanwhile = key, meanwhile
-        self._faulty = FaultyStore(store, on_stall=lambda *_: meanwhile(self.other))
+        self._faulty = FaultyStore(store, on_stall=self._act)
         self.writer = forked(self._faulty, clock, every=1000)
+
+    def _act(self, *_: str) -> None:
+        self._meanwhile(self.other)
 
     def stall(self) -> None:
         """Let the next write of such an entry stall."""

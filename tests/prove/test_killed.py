@@ -1,9 +1,10 @@
-"""``kill -9`` at every change of the disk that an operation makes: nothing acknowledged is lost, nothing is half there, nothing is in the way."""
+"""``kill -9`` at every change that an operation makes on disk: nothing acknowledged is lost, nothing is half there, nothing is in the way."""
 
 import os
 import random
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from kist.stores.local import LocalStore
 
 MOST_CHANGES = 2000
 PROBING, PROBE_STRIDE = 60, 20
-"""An action with many changes is a new repository's trial of its store, hundreds of creates: of those in its middle one in twenty will do."""
+"""An action with many changes is a new repository's trial of its store, hundreds of creates: in its middle one in twenty will do."""
 COLLECT_EVERY = 5
 STEPS, ROUNDS = 5, 12
 """Of one random program, and of programs on one repository."""
@@ -47,12 +48,12 @@ def kill_everywhere(name: str, folder: Path) -> Outcome:
     template = prepared(folder)
     before, after = _seen(template.copy_to(folder / "desk"), name), _seen_after(template.copy_to(folder / "desk"), name)
     killed, faults = 0, list[str]()
-    total = live(lambda _: ACTIONS[name](template.copy_to(folder / "desk"))).changes
+    total = live(partial(_act, name, template.copy_to(folder / "desk"))).changes
     for count in range(1, MOST_CHANGES):
         if PROBING < count < total - PROBING and count % PROBE_STRIDE:
             continue
         desk = template.copy_to(folder / "desk")
-        life = live(lambda say, desk=desk: _act(name, desk, say), die_at=count)  # type: ignore[misc]  # mypy can't infer a default's type
+        life = live(partial(_act, name, desk), die_at=count)
         where = f"{name}, killed at change {count}: "
         faults += [where + fault for fault in _faults(name, desk, life, before, after, deep=count % COLLECT_EVERY == 0)]
         if life.finished or life.error:
@@ -162,7 +163,7 @@ def kill_at_random(total: int, folder: Path, seed: int) -> Outcome:
     """Kill random programs until so many died, half of them at a change and half at any moment, on repositories that live on."""
     warnings.simplefilter("ignore", DeprecationWarning)
     os.environ["KIST_HOME"] = str(folder / "home")
-    chance, killed, faults, number = random.Random(seed), 0, [], 0
+    chance, faults, killed, number = random.Random(seed), list[str](), 0, 0
     while killed < total and len(faults) < 10:
         number += 1
         root = folder / f"{number}"
@@ -170,15 +171,17 @@ def kill_at_random(total: int, folder: Path, seed: int) -> Outcome:
         model, known = Model(), dict[str, Tree]()
         for round_ in range(ROUNDS):
             steps, models = random_program(model, chance, steps=STEPS, number=STEPS * round_)
-            moment = {"die_at": chance.randrange(1, 90)} if chance.random() < 0.5 else {"kill_after": chance.uniform(0.0, 0.08)}
-            life = live(lambda say, root=root, steps=steps: _run(root, steps, say), **moment)
+            die_at, kill_after = (chance.randrange(1, 90), 0.0) if chance.random() < 0.5 else (0, chance.uniform(0.0, 0.08))
+            life = live(partial(_run, root, steps), die_at=die_at, kill_after=kill_after)
             killed += not life.finished
             repo = open_repository(root)
             form = form_of(repo, known)
             possible = [one for one in models[len(life.said) :][:2] if one.form() == form]
             if life.error or not possible:
                 wrong = unlike(form, models[len(life.said)].form())
-                faults.append(f"seed {seed}, repository {number}, round {round_}, {moment}, after {len(life.said)} of {steps}: {life.error} {wrong}")
+                faults.append(
+                    f"seed {seed}, repository {number}, round {round_}, {die_at or kill_after}, after {len(life.said)} of {steps}: {life.error} {wrong}"
+                )
                 break
             model = possible[0]
         faults += [f"seed {seed}, repository {number}: {fault}" for fault in _at_the_end(root, model)]

@@ -1,6 +1,5 @@
 """Power lost at any moment: whatever the disk kept of what was not synced, nothing acknowledged is lost, and no wrong byte is read."""
 
-import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.prove.forms import form_of, unlike
 from tests.prove.power import Recorder, crash
-from tests.prove.program import Model, Step, random_program
+from tests.prove.program import Model, random_program
 from tests.prove.scale import scaled
 
 from kist.engine.opening import create_repository, repository_on

@@ -1,4 +1,4 @@
-"""Four processes save to one repository at the same time: on a local folder, and on servers that honour conditions and servers that ignore them."""
+"""Four processes save to one repository at the same time: in a folder, on servers that honour conditions, and on servers that ignore them."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +26,9 @@ def in_bucket(server: S3Server) -> Place:
     return Place(url=f"s3://{server.make_bucket()}/repo", options=server.options())
 
 
-@pytest.fixture(params=["local", pytest.param("ministack", marks=pytest.mark.peer("MiniStack")), pytest.param("ceph", marks=pytest.mark.peer("Ceph"))])
+@pytest.fixture(
+    params=["local", pytest.param("ministack", marks=pytest.mark.peer("MiniStack")), pytest.param("ceph", marks=pytest.mark.peer("Ceph"))]
+)
 def decided(request: pytest.FixtureRequest) -> Place:
     """A place where of two writers of one number the store lets one win."""
     found = request.getfixturevalue(request.param)
@@ -35,7 +37,9 @@ def decided(request: pytest.FixtureRequest) -> Place:
     return place
 
 
-@pytest.fixture(params=[pytest.param("rclone_s3", marks=pytest.mark.peer("rclone")), pytest.param("garage", marks=pytest.mark.peer("Garage"))])
+@pytest.fixture(
+    params=[pytest.param("rclone_s3", marks=pytest.mark.peer("rclone")), pytest.param("garage", marks=pytest.mark.peer("Garage"))]
+)
 def forked(request: pytest.FixtureRequest) -> Place:
     """A place that ignores conditions."""
     place = in_bucket(request.getfixturevalue(request.param))

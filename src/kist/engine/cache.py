@@ -130,6 +130,10 @@ class Cache:
         if gone:
             self._write("delete from files where substr(known, ?, 16) = ?", ((SIGNATURE.size + 37, pack) for (pack,) in gone))
 
+    def forget_files(self) -> None:
+        """Forget all files, so that the next save reads each of them again."""
+        self._write("delete from files", [()])
+
     # Listings
 
     def summaries(self, nodes: Sequence[bytes], folder: str) -> dict[bytes, bytes]:

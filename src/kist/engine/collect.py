@@ -4,6 +4,7 @@ Two collectors may run at once, each as slowly as it likes, beside any writers. 
 A tombstone is never removed while its pack exists: it means that nobody may refer to the pack anew, which stays true for ever.
 """
 
+import contextlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -82,16 +83,34 @@ def mark(rooms: Rooms, run: str) -> Mark:
         IntegrityError: something that must be read to know what is needed is damaged.
         StoreError: the store failed, or its clock went backwards.
     """
-    now = _store_time(rooms, run)
-    tombs = dict(_tombs(rooms))
-    forgotten = forgotten_versions(rooms)
+    known: set[bytes] | None = None
+    while True:
+        now = _store_time(rooms, run)
+        tombs = dict(_tombs(rooms))
+        forgotten = forgotten_versions(rooms, until=now - timedelta(seconds=rooms.grace))
+        try:
+            needed = _needed(rooms, forgotten)
+        except IntegrityError:
+            if forgotten == known:
+                raise
+            known = forgotten  # a faster collector may have deleted what was forgotten while this one looked: look again
+        else:
+            return Mark(now, needed, tombs, locate_all(rooms.store))
+
+
+def _needed(rooms: Rooms, forgotten: set[bytes]) -> dict[bytes, FrameKind]:
+    """Return the frames that are reachable. A fork keeps the trees of forgotten versions: any of them may turn out to be the base of a merge."""
     needed: dict[bytes, FrameKind] = {}
     seen: set[bytes] = set()
+    bare: set[bytes] = set()
     for entry, record, kept in roots(rooms, forgotten):
+        root = Root(record.tree, record.place)
         needed[entry.version] = FrameKind.VERSION
         if kept:
-            needed |= {named.id: named.kind for named in names_of(rooms, Root(record.tree, record.place), seen)}
-    return Mark(now, needed, tombs, locate_all(rooms.store))
+            needed |= {named.id: named.kind for named in names_of(rooms, root, seen)}
+        elif rooms.authority.name == "fork":
+            needed |= {child.id: FrameKind.TREE for child, _ in rooms.trees.nodes(root, bare)}
+    return needed
 
 
 def judge(marked: Mark, *, grace: timedelta) -> Verdict:
@@ -116,6 +135,9 @@ def judge(marked: Mark, *, grace: timedelta) -> Verdict:
                 tomb.append(pack)
             elif size - used > DEAD_SHARE * size and sum(place.stored for _, place in frames) - used > DEAD_SHARE * used:
                 repack[pack] = mine
+    if all(one in holder for one in needed):
+        # What packs without a footer hold is unknown: they go, once marked, when nothing that is needed is in such packs alone.
+        delete += [pack for pack in located.damaged if pack in tombs and tombs[pack].modified <= marked.now - grace]
     return Verdict(tomb, delete, repack, live, dead)
 
 
@@ -141,8 +163,8 @@ def _carry_out(rooms: Rooms, run: str, marked: Mark, verdict: Verdict) -> list[b
     deleted = [pack for pack in verdict.delete if _is_held_elsewhere(rooms, marked, pack)]
     for pack in deleted:
         rooms.store.delete(pack_key(pack))
-    if deleted:
-        rooms.store.put(RUNS + new_id(), seal(encode(Run(repo=rooms.format.id, deleted=tuple(deleted)))))
+    if noted := [*deleted, *_unnoted(rooms, marked)]:
+        rooms.store.put(RUNS + new_id(), seal(encode(Run(repo=rooms.format.id, deleted=tuple(noted)))))
     _drop_tombs(rooms, marked)
     _compact(rooms)
     return deleted
@@ -150,7 +172,7 @@ def _carry_out(rooms: Rooms, run: str, marked: Mark, verdict: Verdict) -> list[b
 
 def _is_held_elsewhere(rooms: Rooms, marked: Mark, pack: bytes) -> bool:
     """Read what other packs hold instead of this one: a footer promises, only the bytes prove."""
-    wanted = {one for one, _ in marked.located.frames[pack] if one in marked.needed}
+    wanted = {one for one, _ in marked.located.frames.get(pack, []) if one in marked.needed}
     if not wanted:
         return True
     holders = [
@@ -184,9 +206,10 @@ def _repack(rooms: Rooms, marked: Mark, packs: dict[bytes, list[tuple[bytes, Pla
 
 def _store_time(rooms: Rooms, run: str) -> datetime:
     """Return what time it is for the store: that of an object that it just took."""
+    earlier = [meta.modified for meta in rooms.store.list(RUNS) if meta.key != RUNS + run]
     rooms.store.put(RUNS + run, seal(encode(Run(repo=rooms.format.id, deleted=()))))
     now = rooms.store.head(RUNS + run).modified
-    latest = max((meta.modified for meta in rooms.store.list(RUNS)), default=now)
+    latest = max(earlier, default=now)
     if latest > now + timedelta(seconds=rooms.grace / 4):
         raise StoreError(
             f"the store's clock went backwards: it says {now.isoformat()}, an earlier run was at {latest.isoformat()}: nothing is collected"
@@ -202,16 +225,23 @@ def _tombs(rooms: Rooms) -> Iterator[tuple[bytes, ObjectMeta]]:
             continue
 
 
+def _unnoted(rooms: Rooms, marked: Mark) -> list[bytes]:
+    """Return the packs that are gone and have a tombstone, but no note says so: whoever deleted them stopped there, or marked them too late."""
+    gone = [pack for pack in marked.tombs if pack not in marked.located.packs]
+    noted = {pack for _, note in _notes(rooms) for pack in note.deleted} if gone else set()
+    return [pack for pack in gone if pack not in noted]
+
+
+def _notes(rooms: Rooms, *, until: datetime | None = None) -> Iterator[tuple[ObjectMeta, Run]]:
+    for meta in [meta for meta in rooms.store.list(RUNS) if until is None or meta.modified <= until]:
+        with contextlib.suppress(IntegrityError, NotFound):
+            yield meta, decode(unseal(rooms.store.get(meta.key), what=meta.key), Run, what=meta.key)
+
+
 def _drop_tombs(rooms: Rooms, marked: Mark) -> None:
     """Remove the tombstones of packs that were deleted many graces ago, and the notes that say so."""
     old = marked.now - TOMB_GRACES * timedelta(seconds=rooms.grace)
-    for meta in list(rooms.store.list(RUNS)):
-        if meta.modified > old:
-            continue
-        try:
-            note = decode(unseal(rooms.store.get(meta.key), what=meta.key), Run, what=meta.key)
-        except (IntegrityError, NotFound):
-            continue
+    for meta, note in _notes(rooms, until=old):
         for pack in note.deleted:
             if pack not in marked.located.packs:
                 rooms.store.delete(TOMBS + pack.hex())

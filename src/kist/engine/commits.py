@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, Self
 
 from kist.engine.changed import ChangedPaths
-from kist.engine.entries import Place
+from kist.engine.entries import Entry, Place
 from kist.engine.merging import merge
 from kist.engine.nodes import Root, Totals
 from kist.engine.objects import Writer
@@ -13,9 +13,9 @@ from kist.engine.packs import FrameKind
 from kist.engine.records import RefEntry, VersionRecord, encode
 from kist.engine.rooms import Rooms
 from kist.engine.states import Parent, State
-from kist.engine.tombstones import Guard
+from kist.engine.tombstones import Guard, is_forgotten
 from kist.engine.updates import Change, update_tree
-from kist.errors import Conflict, NotFound
+from kist.errors import Conflict, IntegrityError, NotFound
 from kist.ids import check_ref_name, new_txn
 
 __all__ = ["Concurrent", "Made", "Note", "Session", "merge_heads", "ref_entry", "some"]
@@ -49,6 +49,7 @@ class Session:
         """Read the branch; it need not exist if the repository is empty."""
         self.branch = check_ref_name(branch, what="branch")
         self._rooms = rooms
+        self._began = rooms.clock.elapsed()
         self.writer = rooms.writer()
         self.state = rooms.durable(self.writer, rooms.state(branch))
         if not self.state.heads and branch != "main":
@@ -58,9 +59,15 @@ class Session:
         """Begin."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """End; what was stored and not committed is left for the collector."""
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """End; what was stored and not committed is left for the collector.
+
+        Raises:
+            Conflict: what the change started from was forgotten meanwhile, and is gone.
+        """
         self.writer.close()
+        if isinstance(error, IntegrityError) and any(is_forgotten(self._rooms.store, head.version) for head in self.state.heads):
+            raise Conflict("the version that this change started from was forgotten while it ran, and is gone: save again") from error
 
     def made(self, changes: Iterable[Change]) -> Made:
         """Store the tree that some changes, sorted, make of the branch."""
@@ -85,16 +92,15 @@ class Session:
             StoreError: the store failed; the outcome may be unknown, and the message says so then.
         """
         rooms, start, change, txn = self._rooms, self.state, made, new_txn()
-        guard = Guard(rooms.objects, rooms.store, self.writer, rooms.clock, grace=rooms.grace)
         if not made.changed.count and not always:
             if self.writer.reused:
-                guard.before()  # content that was read again heals what was found damaged
+                self.guard().before()  # content that was read again heals what was found damaged
             return None
         for _ in range(ATTEMPTS):
             entry = _entry(rooms, self.branch, self.writer, state=self.state, made=made, note=note, txn=txn, merged=merged)
             self.writer.flush()
-            guard.before()
-            if rooms.authority.commit(entry):
+            guard = self.guard()
+            if guard.before() and rooms.authority.commit(entry):
                 guard.after()
                 line = rooms.authority.settled(entry)
                 if line is not None:
@@ -104,6 +110,14 @@ class Session:
                 txn = new_txn()
             made = self._rebase(start, change, concurrent if rooms.authority.name != "fork" else "order")
         raise Conflict(f"{ATTEMPTS} other versions of {self.branch} came first, one after the other: try again when there is less going on")
+
+    def guard(self) -> Guard:
+        """Return what checks the session's next entry. Heads of a fork are no longer heads once somebody else wrote: they may be forgotten."""
+        rooms = self._rooms
+        kept = [head.version for head in self.state.heads] if rooms.authority.name == "fork" else []
+        return Guard(
+            rooms.objects, rooms.store, self.writer, rooms.clock, grace=rooms.grace, began=self._began, cache=rooms.cache, kept=kept
+        )
 
     def _rebase(self, start: State, made: Made, concurrent: Concurrent) -> Made:
         """Put a change on top of what other writers made of the branch since it started.
@@ -117,7 +131,17 @@ class Session:
             raise Conflict(
                 f"another version of {self.branch} changed {some(merge_.conflicts)} meanwhile: look at it (kist log), then save again"
             )
+        for _, entry in merge_.changes:
+            self._note_use(entry)
         return self.made(merge_.changes)
+
+    def _note_use(self, entry: Entry | None) -> None:
+        """Note the use of content that a change took from what was its parent before."""
+        if entry is None or entry.place is None:
+            return
+        kind, frame_id = (FrameKind.RECIPE, entry.recipe) if entry.recipe else (FrameKind.DATA, entry.hash)
+        if frame_id not in self.writer.reused:
+            self.writer.reuse(kind, frame_id, entry.place)
 
 
 def some(paths: Sequence[str]) -> str:
@@ -180,7 +204,7 @@ def merge_heads(rooms: Rooms, branch: str) -> None:
         made = Made(state.root, rooms.totals(state.root), ChangedPaths())
         entry = _entry(rooms, branch, writer, state=state, made=made, note=Note(f"Merge {names}", "kist"), txn=new_txn())
         writer.flush()
-        guard = Guard(rooms.objects, rooms.store, writer, rooms.clock, grace=rooms.grace)
-        guard.before()
-        rooms.authority.commit(entry)
-        guard.after()
+        guard = session.guard()
+        if guard.before():
+            rooms.authority.commit(entry)
+            guard.after()

@@ -25,16 +25,20 @@ class Merge:
 def merge(trees: Trees, base: Root, ours: Root, theirs: Root, *, wins: Wins = lambda _mine, _their: True) -> Merge:
     """Return what must change in `ours` so that it has what `theirs` changed since `base`; where both changed something, `wins` decides.
 
+    Another time alone is brought along where nothing else happened, and yields to every other change.
+
     Raises:
         IntegrityError: a node that must be read is damaged.
         StoreError: the store failed.
     """
-    mine = {sort_key(path): new for path, new in _changed(trees, base, ours)}
+    mine = {sort_key(path): new for path, new, real in _changed(trees, base, ours) if real}
     ancestors = _blocked(mine)
     changes: dict[bytes, Entry | None] = {}
     conflicts: list[str] = []
-    for path, new in _changed(trees, base, theirs):
+    for path, new, real in _changed(trees, base, theirs):
         key = sort_key(path)
+        if key in mine and not real:
+            continue
         in_the_way: list[str] = []
         if key in mine and not _alike(mine[key], new):
             conflicts.append(path)
@@ -54,9 +58,10 @@ def merge(trees: Trees, base: Root, ours: Root, theirs: Root, *, wins: Wins = la
     return Merge(sorted(changes.items(), key=lambda change: change[0]), sorted(set(conflicts)))
 
 
-def _changed(trees: Trees, old: Root, new: Root) -> Iterator[tuple[str, Entry | None]]:
+def _changed(trees: Trees, old: Root, new: Root) -> Iterator[tuple[str, Entry | None, bool]]:
+    """Yield paths with what they became, and whether that is more than another time."""
     for before, after in trees.differences(old, new):
-        yield (after or before).path, after  # type: ignore[union-attr]  # one of them is always there
+        yield (after or before).path, after, not _alike(before, after)  # type: ignore[union-attr]  # one of them is always there
 
 
 def _blocked(mine: dict[bytes, Entry | None]) -> dict[bytes, str]:

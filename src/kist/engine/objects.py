@@ -296,6 +296,11 @@ class Writer:
         while self._uploads.running:
             self._await_oldest()
 
+    def release(self) -> dict[bytes, PackBuffer]:
+        """Give away the memory of the packs that were stored last: their frames can be read there, whatever became of the packs."""
+        free, self._uploads.free = self._uploads.free, []
+        return {buffer.pack: buffer for buffer in free}
+
     def close(self) -> None:
         """Wait for uploads under way, whatever becomes of them; what is open is given up."""
         self._open.clear()

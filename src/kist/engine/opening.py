@@ -101,30 +101,31 @@ def repository_on(store: Store, *, name: str, clock: Clock | None = None, grace:
     except NotFound:
         raise NotFound(f"there is no repository at {name}: kist init makes one") from None
     cache = Cache(_cache_path(record.id, name)) if cached else None
+    clock = clock or SystemClock()
     objects = Objects(store)
     trees = Trees(objects, cache)
     rooms = Rooms(
         store=store,
         format=record,
-        authority=_authority(store, record, cache, name),
+        authority=_authority(store, record, cache, name=name, clock=clock),
         objects=objects,
         trees=trees,
         states=States(objects, trees),
         cache=cache,
-        clock=clock or SystemClock(),
+        clock=clock,
         grace=grace,
     )
     return Repository(rooms, name)
 
 
-def _authority(store: Store, record: Format, cache: Cache | None, name: str) -> CommitAuthority:
+def _authority(store: Store, record: Format, cache: Cache | None, *, name: str, clock: Clock) -> CommitAuthority:
     if record.authority == "fork":
         return ForkAuthority(store, record.id, cache)
     if record.authority != "create":
         raise Unsupported(f"commits of the repository at {name} are decided by a {record.authority}: open it through its server")
     if not isinstance(store, ConditionalStore):
         raise Unsupported(f"the store at {name} has no put-if-absent any more, by which the commits of this repository are decided")
-    return CreateAuthority(_ProbedStore(store, name), record.id, cache)
+    return CreateAuthority(_ProbedStore(store, name), record.id, cache, sleep=clock.sleep)
 
 
 class _ProbedStore:

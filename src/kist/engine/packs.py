@@ -121,6 +121,15 @@ class PackBuffer:
         self.frames.append((frame_id, offset, size, len(raw), codec, kind))
         return Place(self.pack, offset, size, len(raw))
 
+    def read(self, frame_id: bytes, place: Place) -> bytes:
+        """Return the raw bytes of a frame that was added since `start`.
+
+        Raises:
+            IntegrityError: it was not.
+        """
+        end = place.offset + FRAME_HEADER.size + place.stored
+        return decode_frame(place, frame_id, memoryview(self._buffer)[place.offset : end])
+
     def finish(self) -> memoryview:
         """Append footer and trailer and return the pack's bytes: a view, good until the next `start`."""
         footer_at = self._end

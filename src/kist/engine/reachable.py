@@ -1,6 +1,8 @@
 """Which frames a repository needs: everything that its versions name, followed to the end. Shared by collecting and verifying."""
 
+import contextlib
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from kist.engine.entries import Place
@@ -9,10 +11,11 @@ from kist.engine.nodes import Leaf, Root
 from kist.engine.packs import FrameKind
 from kist.engine.recipes import load_recipe, walk_frames
 from kist.engine.records import RefEntry, VersionRecord
+from kist.engine.refs import entry_seal
 from kist.engine.rooms import Rooms
 from kist.engine.states import record_of
 
-__all__ = ["Named", "all_entries", "forgotten_versions", "leaf_frames", "names_of", "roots"]
+__all__ = ["Named", "forgotten_versions", "leaf_frames", "names_of", "roots"]
 
 
 class Named(NamedTuple):
@@ -23,32 +26,28 @@ class Named(NamedTuple):
     place: Place
 
 
-def forgotten_versions(rooms: Rooms) -> set[bytes]:
-    """Return the ids of the versions that were forgotten; to be read before the refs, or a branch started at one meanwhile is missed."""
+def forgotten_versions(rooms: Rooms, *, until: datetime) -> set[bytes]:
+    """Return the ids of the versions that were forgotten until some time, by the store's clock."""
     found = set()
     for meta in rooms.store.list(FORGOTTEN):
-        try:
-            found.add(bytes.fromhex(meta.key.removeprefix(FORGOTTEN)))
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError):
+            if meta.modified <= until:
+                found.add(bytes.fromhex(meta.key.removeprefix(FORGOTTEN)))
     return found
 
 
-def all_entries(rooms: Rooms) -> Iterator[RefEntry]:
-    """Yield every entry of every branch and tag, those that lost a race of tags too."""
+def roots(rooms: Rooms, forgotten: set[bytes]) -> Iterator[tuple[RefEntry, VersionRecord, bool]]:
+    """Yield all entries with their versions, and whether the content is kept: of all that are not forgotten, and of all heads.
+
+    What is a head is seen in the same listing as the entries: a head of some other moment might be among neither.
+    """
     for kind in ("heads", "tags"):
         for name in rooms.store.list_folders(f"refs/{kind}/"):
-            yield from rooms.authority.all_entries(f"{kind}/{name}")
-
-
-def roots(rooms: Rooms, forgotten: set[bytes]) -> Iterator[tuple[RefEntry, VersionRecord, bool]]:
-    """Yield all entries with their versions, and whether the content is kept: of all that are not forgotten, and of all heads."""
-    heads = set()
-    for name in rooms.store.list_folders("refs/heads/"):
-        if (line := rooms.authority.line(f"heads/{name}")) is not None:
-            heads |= {head.version for head in line.heads}
-    for entry in all_entries(rooms):
-        yield entry, record_of(entry), entry.version not in forgotten or entry.version in heads
+            followed: set[bytes] = set()
+            for entry in rooms.authority.all_entries(f"{kind}/{name}"):  # newest first: those that follow an entry come before it
+                is_head = kind == "heads" and entry_seal(entry) not in followed
+                followed.update(entry.previous)
+                yield entry, record_of(entry), is_head or entry.version not in forgotten
 
 
 def leaf_frames(leaf: Leaf) -> Iterator[Named]:

@@ -18,7 +18,7 @@ from kist.errors import IntegrityError, KistError, NotFound, StoreError
 from kist.ids import new_id
 from kist.stores.budget import map_ordered
 from kist.stores.conditional import create_once
-from kist.stores.protocols import ConditionalStore, ReadableStore, Store
+from kist.stores.protocols import ConditionalStore, ObjectMeta, ReadableStore, Store
 
 __all__ = [
     "CommitAuthority",
@@ -120,10 +120,16 @@ def check_entry(repo: str, ref: str, key: str, data: bytes) -> RefEntry:
 
 
 class _Entries:
-    """Reads entries of one repository, from memory where they were read before."""
+    """Reads entries of one repository, from memory where they were read before.
 
-    def __init__(self, store: ReadableStore, repo: str, cache: EntryCache | None) -> None:
+    A repository that comes back from a backup goes on from there: then other entries take the keys of those that a machine remembers. So under
+    `create` nothing is taken from memory before `newest` found the newest key that this machine ever saw as it was. Keys of `fork` never come again.
+    """
+
+    def __init__(self, store: ReadableStore, repo: str, cache: EntryCache | None, *, keys_come_again: bool) -> None:
         self.store, self.repo, self._cache = store, repo, cache
+        self._eras: dict[str, str] = {}
+        self._any_era = None if keys_come_again else ""
 
     def read(self, ref: str, key: str) -> RefEntry:
         """Return the entry under a key.
@@ -132,14 +138,35 @@ class _Entries:
             IntegrityError: it is damaged, or belongs elsewhere.
             NotFound: there is none.
         """
-        data = self._cache.entry(key) if self._cache else None
+        era = self._eras.get(ref, self._any_era)
+        data = self._cache.entry(era + key) if self._cache and era is not None else None
         if data is None:
             data = self.store.get(key)
             entry = self.check(ref, key, data)
-            if self._cache:
-                self._cache.remember_entry(key, data)
+            if self._cache and era is not None:
+                self._cache.remember_entry(era + key, data)
             return entry
         return self.check(ref, key, data)
+
+    def newest(self, ref: str) -> str | None:
+        """Return the newest key of a ref, and see whether what is remembered still holds; if not, a new era begins."""
+        if self._cache is None:
+            return next(self.keys(ref), None)
+        remembered = self._cache.entry(f"newest {ref}") or b"  "
+        era, seen, state = remembered.decode().split(" ")
+        newest: ObjectMeta | None = None
+        for meta in self._metas(ref):
+            newest = newest or meta
+            if meta.key >= seen:
+                state = "" if meta.key == seen and _state(meta) == state else state
+                break
+        if seen and state:
+            era = new_id()
+        self._eras[ref] = era
+        now = f"{era} {newest.key} {_state(newest)}" if newest else f"{era}  "
+        if now.encode() != remembered:
+            self._cache.remember_entry(f"newest {ref}", now.encode())
+        return newest.key if newest else None
 
     def check(self, ref: str, key: str, data: bytes) -> RefEntry:
         """Return the entry that some bytes hold, if it belongs under this key."""
@@ -151,9 +178,17 @@ class _Entries:
 
     def keys(self, ref: str, *, start_after: str = "") -> Iterator[str]:
         """Yield the keys of a ref's entries, newest first."""
+        return (meta.key for meta in self._metas(ref, start_after=start_after))
+
+    def _metas(self, ref: str, *, start_after: str = "") -> Iterator[ObjectMeta]:
         for meta in self.store.list(ref_prefix(ref), start_after=start_after):
             if slot_seq(meta.key.removeprefix(ref_prefix(ref))) is not None:
-                yield meta.key
+                yield meta
+
+
+def _state(meta: ObjectMeta) -> str:
+    """Return what tells an entry from another one under its key."""
+    return f"{meta.size_bytes}-{meta.modified.timestamp()}"
 
 
 class CreateAuthority:
@@ -166,11 +201,11 @@ class CreateAuthority:
     ) -> None:
         """Use a store that honours put-if-absent; `sleep` waits between attempts."""
         self._store, self._sleep = store, sleep
-        self._entries = _Entries(store, repo, cache)
+        self._entries = _Entries(store, repo, cache, keys_come_again=True)
 
     def line(self, ref: str) -> Line | None:
         """Return the head of a ref, None if there is no such ref."""
-        key = next(self._entries.keys(ref), None)
+        key = self._entries.newest(ref)
         if key is None:
             return None
         head = self._entries.read(ref, key)
@@ -212,6 +247,7 @@ class CreateAuthority:
 
     def all_entries(self, ref: str) -> Iterator[RefEntry]:
         """Yield every entry that is stored below a ref."""
+        self._entries.newest(ref)
         return self._entries.read_all(ref, self._entries.keys(ref))
 
     def doubled(self, ref: str) -> set[int]:  # noqa: ARG002 - whatever the ref
@@ -238,7 +274,7 @@ class ForkAuthority:
     def __init__(self, store: Store, repo: str, cache: EntryCache | None = None, *, checkpoint_every: int = CHECKPOINT_EVERY) -> None:
         """Use any store whose listings show what was written before."""
         self._store, self._repo, self._every = store, repo, checkpoint_every
-        self._entries = _Entries(store, repo, cache)
+        self._entries = _Entries(store, repo, cache, keys_come_again=False)
 
     def line(self, ref: str) -> Line | None:
         """Return the heads of a ref, None if there is no such ref.

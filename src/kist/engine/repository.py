@@ -20,6 +20,7 @@ from kist.engine.rooms import Rooms
 from kist.engine.saving import Meta, Progress, Saver, Skipped
 from kist.engine.sources import Contents, telling
 from kist.engine.states import Parent, record_of
+from kist.engine.tombstones import Guard
 from kist.engine.transactions import Source, Transaction
 from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from kist.ids import check_ref_name, new_txn, parse_ref, short
@@ -123,7 +124,8 @@ class Repository:
             else:
                 change.put(path, source, meta=meta)
                 made = session.made(change.changes())
-            version = self._commit(session, made, Note(message, author or settings.author()), always=always, concurrent=concurrent)
+            note = Note(message, author or settings.author())
+            version = self._commit(session, made, note, always=always or bool(saver.lost), concurrent=concurrent)
             saver.remember()
         return version
 
@@ -148,7 +150,8 @@ class Repository:
             change = Transaction(self._rooms, saver, session.state.root)
             yield change
             made = session.made(change.changes())
-            change.version = self._commit(session, made, Note(message, author or settings.author()), always=always, concurrent=concurrent)
+            note = Note(message, author or settings.author())
+            change.version = self._commit(session, made, note, always=always or bool(saver.lost), concurrent=concurrent)
             saver.remember()
 
     def delete(self, path: str, *, message: str = "", author: str | None = None, branch: str = "main") -> Version:
@@ -509,13 +512,18 @@ class Repository:
             merge_heads(self._rooms, wanted.name)  # the state of a forked branch becomes a version before it gets a name
         found = self._history.find(ref or "main")
         self._history.root(found.id.hex())
+        rooms = self._rooms
+        guard = Guard(rooms.objects, rooms.store, rooms.writer(), rooms.clock, grace=rooms.grace, kept=[found.id])
         for other in ("heads", "tags"):
             if (line := self._rooms.authority.line(f"{other}/{name}")) is not None:
                 raise AlreadyExists(f"{name!r} is taken: it names v{line.heads[-1].seq or record_of(line.heads[-1]).number}")
         seq = found.record.number if kind == "heads" else 0
         entry = ref_entry(self._rooms, f"{kind}/{name}", seq, (found.id, found.place, encode(found.record)), previous=(), txn=new_txn())
+        if not guard.before():
+            raise NotFound(f"version {short(found.id.hex())} was forgotten: its content is not kept any more")
         if not self._rooms.authority.commit(entry):
             raise AlreadyExists(f"{name!r} is taken: another writer was faster")
+        guard.after()
         line = self._rooms.authority.settled(entry)
         if kind == "tags" and line and line.heads[0].txn != entry.txn:
             raise AlreadyExists(f"{name!r} is taken: another writer was faster")

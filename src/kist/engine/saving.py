@@ -7,7 +7,7 @@ folder.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -22,7 +22,7 @@ from kist.engine.objects import Again, Objects, Writer
 from kist.engine.packs import FrameKind
 from kist.engine.recipes import load_recipe, walk_chunks
 from kist.engine.updates import Change
-from kist.errors import InvalidInput, NotFound
+from kist.errors import IntegrityError, InvalidInput, NotFound
 
 __all__ = ["Meta", "Progress", "Saver", "Skipped"]
 
@@ -75,6 +75,8 @@ class Saver:
         self._ingester = Ingester(writer, chunker())
         self._remembered: list[tuple[bytes, bytes]] = []
         self._seen: tuple[str, list[bytes]] | None = None
+        self.lost: set[bytes] = set()
+        """Recipes of the parent version that can't be read any more: what they listed was stored anew, which is worth a version."""
 
     def folder(
         self, path: str, source: str | os.PathLike[str], old: Iterator[Entry], *, meta: Meta, ignore: tuple[str, ...]
@@ -116,7 +118,7 @@ class Saver:
         """Store the content of a stream and return the entry of `path`."""
         content = self._ingester.ingest(source, known=self._known_chunks(old), again=again, progress=self._read)
         mode = old.mode if old is not None and old.kind == "file" else 0o644
-        return _file(path, content, mtime_ns=mtime_ns, mode=mode, old=old)
+        return _file(path, content, mtime_ns=mtime_ns, mode=mode, old=old, lost=self.lost)
 
     def _compared(
         self, path: str, source: str | os.PathLike[str], old: Iterator[Entry], ignore: tuple[str, ...]
@@ -169,19 +171,34 @@ class Saver:
                     return old
                 return msgspec.structs.replace(old, mtime_ns=item.mtime_ns, mode=item.mode)
             known = decode_known(value)
-            if known.place or not item.size:
+            if (known.place or not item.size) and self._is_still_stored(item, known):
                 self._progress(0, item.size)
-                return self._stored_elsewhere(item, path, old, known)
+                content = Content(item.size, known.hash, known.crc32c, known.recipe, known.place)
+                return _file(path, content, mtime_ns=item.mtime_ns, mode=item.mode, old=old)
         return Pending(item, key, path, old, sign)
 
-    def _stored_elsewhere(self, item: Item, path: str, old: Entry | None, known: KnownFile) -> Entry:
-        """Return the entry of a file that an earlier save stored, at another path or on another branch; note the use."""
-        if known.place:
-            kind, frame_id = (FrameKind.RECIPE, known.recipe) if known.recipe else (FrameKind.DATA, known.hash)
-            self.writer.reuse(kind, frame_id, known.place, again=None if known.recipe else _reader(item.local))
-            self.writer.stats.reused_bytes += item.size
-        content = Content(item.size, known.hash, known.crc32c, known.recipe, known.place)
-        return _file(path, content, mtime_ns=item.mtime_ns, mode=item.mode, old=old)
+    def _is_still_stored(self, item: Item, known: KnownFile) -> bool:
+        """Say whether a file that an earlier save stored, at another path or on another branch, can be used; note all frames of it, with their source."""
+        again = _reader(item.local)
+        try:
+            if known.recipe and known.place:
+                self._note_recipe(known.recipe, known.place, again)
+            elif known.place:
+                self.writer.reuse(FrameKind.DATA, known.hash, known.place, again=again)
+        except IntegrityError:
+            return False  # it was collected since
+        self.writer.stats.reused_bytes += item.size
+        return True
+
+    def _note_recipe(self, recipe_id: bytes, place: Place, again: Again, *, offset: int = 0, level: int | None = None) -> None:
+        recipe, raw = load_recipe(self._objects, recipe_id, place, level=level), self._objects.metadata(recipe_id, place)
+        self.writer.reuse(FrameKind.RECIPE, recipe_id, place, again=lambda _offset, _size: raw)
+        for child, where, size in recipe.children():
+            if recipe.level:
+                self._note_recipe(child, where, again, offset=offset, level=recipe.level - 1)
+            else:
+                self.writer.reuse(FrameKind.DATA, child, where, again=again, offset=offset)
+            offset += size
 
     def _read_waiting(self, waiting: list[tuple[bytes, Entry | Pending | None]], top: str, meta: Meta) -> Iterator[Change]:
         """Yield changes, the files among them read: small ones together, for what is done once for many of them is done once."""
@@ -193,7 +210,7 @@ class Saver:
                 continue
             item = change.item
             content = contents.get(change.path) or self._read_file(change)
-            entry = _file(change.path, content, mtime_ns=item.mtime_ns, mode=item.mode, old=change.old)
+            entry = _file(change.path, content, mtime_ns=item.mtime_ns, mode=item.mode, old=change.old, lost=self.lost)
             entry = meta.apply(entry) if change.path == top else entry
             if entry != change.old:
                 yield key, entry
@@ -265,7 +282,11 @@ class Saver:
             return {}
         if not old.recipe:
             return {old.hash: old.place}
-        return {chunk: place for chunk, place, _ in walk_chunks(self._objects, load_recipe(self._objects, old.recipe, old.place))}
+        try:
+            return {chunk: place for chunk, place, _ in walk_chunks(self._objects, load_recipe(self._objects, old.recipe, old.place))}
+        except IntegrityError:
+            self.lost.add(old.recipe)
+            return {}
 
 
 def _read_whole(file: Pending) -> bytes | None:
@@ -288,8 +309,10 @@ def _signature_of(descriptor: int) -> bytes:
     return signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 
-def _file(path: str, content: Content, *, mtime_ns: int, mode: int, old: Entry | None) -> Entry:
+def _file(path: str, content: Content, *, mtime_ns: int, mode: int, old: Entry | None, lost: Set[bytes] = frozenset()) -> Entry:
     if old is not None and old.kind == "file" and old.hash == content.hash:
+        if old.recipe in lost:
+            old = msgspec.structs.replace(old, recipe=content.recipe, place=content.place)
         return msgspec.structs.replace(old, mtime_ns=mtime_ns, mode=mode)
     entry = Entry(
         path=path,

@@ -280,6 +280,7 @@ def repair(rooms: Rooms) -> list[str]:
         rooms.store.put(TOMBS + pack.hex(), seal(encode(Tombstone(repo=rooms.format.id, pack=pack, run="repair"))))
     if rooms.cache:
         rooms.cache.forget_packs(damaged)
+        rooms.cache.forget_files()  # that a file is as it was does not say that its chunks are
     keys = [meta.key for meta in rooms.store.list("index/")]
     made = write_segments(rooms.store, locate_all(rooms.store, trust_segments=False).frames)
     for key in keys:

@@ -77,9 +77,8 @@ class Simulation:
 
     def __exit__(self, *_: object) -> None:
         """End all tasks."""
-        for task in self._tasks:
-            if not task.done:
-                self.crash(task)
+        for task in list(self._tasks):
+            self.crash(task)
 
     def note(self, text: str) -> None:
         """Add a line to the trace, with the time."""

@@ -1,0 +1,31 @@
+"""The reference is whole: every command and every public name has a heading, and what is generated is as its source says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kist
+from kist.cli.table import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+HEADINGS = {heading for page in (ROOT / "docs" / "reference").glob("*.md") for heading in HEADING.findall(page.read_text())}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_heading(name: str) -> None:
+    assert f"kist {name}" in HEADINGS
+
+
+@pytest.mark.parametrize("name", kist.__all__)
+def test_every_public_name_has_a_heading(name: str) -> None:
+    assert name in HEADINGS
+
+
+def test_the_commands_are_as_the_command_line_tells_them() -> None:
+    program = [sys.executable, str(ROOT / "docs" / "cli_reference.py"), "--check"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT / "src")})
+    assert done.returncode == 0, done.stderr
