@@ -18,10 +18,10 @@ from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
     """The working directory of a page's examples: new and empty."""
     folder = tmp_path_factory.mktemp("page")
-    before = Path.cwd()
-    os.chdir(folder)
-    yield folder
-    os.chdir(before)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.chdir(folder)
+        environment.setenv("KIST_HOME", str(tmp_path_factory.mktemp("home")))
+        yield folder
 
 
 pytest_collect_file = Sybil(

@@ -6,21 +6,40 @@
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Difference", "Info", "Report", "Repository", "Stats", "Version", "errors", "open_repository"]
+__all__ = [
+    "Collected",
+    "Difference",
+    "Info",
+    "Problem",
+    "Report",
+    "Repository",
+    "RestoreReport",
+    "Stats",
+    "Transaction",
+    "Version",
+    "errors",
+    "open_repository",
+]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from kist import errors
     from kist.engine.opening import open_repository
     from kist.engine.repository import Repository
-    from kist.models import Difference, Info, Report, Stats, Version
+    from kist.engine.restoring import RestoreReport
+    from kist.engine.transactions import Transaction
+    from kist.models import Collected, Difference, Info, Problem, Report, Stats, Version
 
 _ROOMS = {
+    "Collected": "kist.models",
     "Difference": "kist.models",
     "Info": "kist.models",
+    "Problem": "kist.models",
     "Report": "kist.models",
     "Repository": "kist.engine.repository",
+    "RestoreReport": "kist.engine.restoring",
     "Stats": "kist.models",
+    "Transaction": "kist.engine.transactions",
     "Version": "kist.models",
     "open_repository": "kist.engine.opening",
 }

@@ -66,8 +66,8 @@ def test_what_was_left_out_is_listed_up_to_ten(kist: Kist, tmp_path: Path) -> No
     for number in range(13):
         os.mkfifo(data / f"pipe{number:02}")
     result = kist.ok("save", "data")
-    assert result.err.count("left out pipe") == 10
-    assert "and 3 more things left out" in result.err
+    assert result.err.count("kist: pipe") == 10
+    assert "and 3 more things not kept" in result.err
     assert "1 file," in result.out
 
 

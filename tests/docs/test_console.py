@@ -1,6 +1,6 @@
 """The console sessions in the documentation: each page's commands run in one shell, in an empty folder, and print what the page says.
 
-Ids and times differ and are not compared; ``...`` stands for anything.
+Ids, times and compressed sizes differ and are not compared; ``...`` stands for anything.
 """
 
 import doctest
@@ -16,7 +16,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^\$ (.*(?:\n> .*)*)\n", re.MULTILINE)
-CHANGING = re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{12}\b|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:[\d.]+Z)?")
+IDS = r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{12}\b"
+TIMES = r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::[\d.]+Z)?"
+COMPRESSED = r"[\d.]+ [kM]?B (?=read)|(?<=^stored:)\s+[\d.]+ [kM]?B$"
+CHANGING = re.compile(f"{IDS}|{TIMES}|{COMPRESSED}", re.MULTILINE)
 MARK = "@@ end of command @@"
 PAGES = sorted(page for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")] if "```console\n" in page.read_text())
 

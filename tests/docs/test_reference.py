@@ -25,6 +25,12 @@ def test_every_public_name_has_a_heading(name: str) -> None:
     assert name in HEADINGS
 
 
+def test_every_module_of_the_engine_is_in_the_architecture() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "explanation" / "architecture.md").read_text(), re.MULTILINE)
+    modules = {path.stem for path in (ROOT / "src" / "kist" / "engine").glob("*.py")} - {"__init__"}
+    assert sorted(listed) == sorted(modules)
+
+
 def test_the_commands_are_as_the_command_line_tells_them() -> None:
     program = [sys.executable, str(ROOT / "docs" / "cli_reference.py"), "--check"]
     done = subprocess.run(program, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT / "src")})

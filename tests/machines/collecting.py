@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 from unittest import mock
 
+from kist.engine.content import chunk_batches
 from kist.engine.entries import Entry
 from kist.engine.index import load_footer
 from kist.engine.nodes import Root
@@ -38,6 +39,7 @@ from kist.testing.simulation import Call, MachineClock, Simulation, SteppedStore
 GRACE = timedelta(hours=24)
 PATHS = ("a", "b", "c", "d/x", "d/y", "e/x")
 PAGE = 6
+LONG_AGO = 1_700_000_000_000_000_001
 LATE_FAULTS = "a crash or an error between a ref entry that came too late and the look after it"
 
 Content = dict[str, bytes]
@@ -69,7 +71,8 @@ def folders() -> tuple[tuple[str, Content], ...]:
         inside = {f"f{index}": contents()[pick] for index, pick in enumerate(picks)}
         for name, data in inside.items():
             (folder / name).write_bytes(data)
-            os.utime(folder / name, ns=(1_700_000_000_000_000_001, 1_700_000_000_000_000_001))
+            os.utime(folder / name, ns=(LONG_AGO, LONG_AGO))
+        os.utime(folder, ns=(LONG_AGO, LONG_AGO))
         made.append((str(folder), inside))
     time.sleep(0.2)
     return tuple(made)
@@ -527,11 +530,18 @@ def fits(fault: Fault, verb: str) -> bool:
 
 def content_of(repo: Repository, ref: str) -> Content:
     """Return all that a version holds, byte by byte."""
-    return {info.path: repo.read(info.path, ref=ref) for info in repo.walk(ref=ref) if info.kind == "file"}
+    rooms = rooms_of(repo)
+    files = [entry for entry in rooms.trees.below(root_of(repo, ref), "") if entry.kind == "file"]
+    return {entry.path: b"".join(chunk_batches(rooms.objects, entry)) for entry in files}
+
+
+def root_of(repo: Repository, ref: str) -> Root:
+    """Return the tree that a ref means."""
+    return repo._history.root(ref)  # noqa: SLF001 - looked up once, not for each file
 
 
 def _below(repo: Repository, ref: str, path: str) -> Iterator[Entry]:
-    return rooms_of(repo).trees.below(repo._history.root(ref), path)  # noqa: SLF001 - as stages do it
+    return rooms_of(repo).trees.below(root_of(repo, ref), path)
 
 
 def _close(repo: Repository) -> None:

@@ -3,6 +3,7 @@
 import random
 from datetime import timedelta
 
+from kist.stores.budget import submit
 from kist.testing.faulty import Fault
 from tests.machines.collecting import GRACE, Broken, Machine, World
 
@@ -26,6 +27,9 @@ class SeededRun:
         Raises:
             AssertionError: a promise was broken; the message has the seed and what happened.
         """
+        return submit(self._run).result()  # on a thread of the pool, where nested work is done at once
+
+    def _run(self) -> World:
         dice = random.Random(self.seed)
         with World(self.seed, self.authority, machines=MACHINES) as world:
             self.world = world

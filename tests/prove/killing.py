@@ -71,7 +71,7 @@ def _told(tell: Callable[[int, bytes], int], pipe: int, text: str) -> None:
 
 
 def _die_at(count: int) -> Iterator[int]:
-    """Make the change with this number, counted from 1, the last that this process does; a write is done by half then. Return the counter."""
+    """Make the change with this number, counted from 1, the last that this process does; a write is half done then. Return the counter."""
     changes = itertools.count()
 
     def dies() -> bool:

@@ -23,16 +23,17 @@ class WithoutCreate:
 
 def forked(store: Store, clock: Clock, *, every: int = 1000, grace: float = 3600, cache: Cache | None = None) -> Repository:
     """Open a repository where nobody can be first, with a checkpoint every so many numbers."""
-    return _opened(store, ForkAuthority(store, _format(store).id, cache, checkpoint_every=every), clock, grace=grace, cache=cache)
+    return repository(store, ForkAuthority(store, _format(store).id, cache, checkpoint_every=every), clock, grace=grace, cache=cache)
 
 
 def decided(store: ConditionalStore, clock: Clock, *, grace: float = 3600, cache: Cache | None = None) -> Repository:
     """Open a repository where the store lets one writer have each number; nobody waits between attempts."""
     authority = CreateAuthority(store, _format(store).id, cache, sleep=lambda _: None)
-    return _opened(store, authority, clock, grace=grace, cache=cache)
+    return repository(store, authority, clock, grace=grace, cache=cache)
 
 
-def _opened(store: Store, authority: CommitAuthority, clock: Clock, *, grace: float, cache: Cache | None) -> Repository:
+def repository(store: Store, authority: CommitAuthority, clock: Clock, *, grace: float = 3600, cache: Cache | None = None) -> Repository:
+    """Put the parts of a repository together."""
     objects = Objects(store)
     trees = Trees(objects)
     return Repository(

@@ -1,4 +1,4 @@
-"""Requests fail, answers are lost, reads are damaged, writes are late: what was acknowledged stays, the rest is there whole or not at all."""
+"""Requests fail, answers are lost, reads are damaged, writes are late: what was acknowledged stays, the rest is there whole or not."""
 
 import contextlib
 import random
@@ -17,13 +17,14 @@ from kist.engine.opening import create_repository
 from kist.engine.repository import Repository
 from kist.errors import AlreadyExists, KistError, NotFound
 from kist.stores.memory import MemoryStore
-from kist.testing.faulty import ALL_FAULTS, FaultyStore
+from kist.testing.faulty import ALL_FAULTS, Fault, FaultyStore
 
 STEPS = 15
 TRIES = 4
 """How often a step is repeated at most: a late request of the first try may be in the way of the second."""
 
 OPENERS: dict[str, Callable[..., Repository]] = {"create": decided, "fork": forked}
+BLINDING = {Fault.BIT_FLIP, Fault.TRUNCATED_READ, Fault.LATE}
 VERBS = ("save", "transaction", "delete", "move", "tag", "branch", "forget")
 
 
@@ -32,7 +33,7 @@ class Trial:
 
     def __init__(self, authority: str, seed: int, cache: Cache | None) -> None:
         self.chance = random.Random(f"{authority} {seed}")
-        self._open = OPENERS[authority]
+        self._authority, self._open = authority, OPENERS[authority]
         self._clock = SteppingClock()
         self._inner = MemoryStore()
         create_repository(self._inner if authority == "create" else WithoutCreate(self._inner), name="faulty", clock=self._clock)
@@ -58,20 +59,31 @@ class Trial:
 
     def _take(self, step: Step, repo: Repository) -> None:
         """Try a step; if it fails, repeat it without faults, or look what became of it."""
-        after = self.model.after(step)
+        after, before = self.model.after(step), self._entries()
         self.faulty.rates = self._rates
         try:
             step.act(repo, lambda: repo)
         except KistError:
             self.faulty.rates = {}
+            self._count(step, before)
             if self.chance.random() < 0.7:
                 self._repeat(step, repo)
             else:
                 self.faulty.flush()
                 if not self._holds(after):
                     after = self.model
+        else:
+            self._count(step, before)
         self.faulty.rates = {}
         self.model = after
+
+    def _entries(self) -> int:
+        return sum(1 for _ in self._inner.list("refs/heads/"))
+
+    def _count(self, step: Step, before: int) -> None:
+        """See that one change is one version, even if answers were lost. Only a write that is read back damaged is taken for another's."""
+        if self._authority == "create" and not self._rates.keys() & BLINDING and self._entries() > before + 1:
+            self.faults.append(f"{step} is {self._entries() - before} versions")
 
     def _repeat(self, step: Step, repo: Repository) -> None:
         """Do again what failed; that it was done already is a success."""

@@ -10,12 +10,16 @@ import pytest
 from tests.prove.forms import Tree, content, tree_of
 from tests.prove.scale import scaled
 from tests.prove.schedule import Schedule, ScheduledStore, SteppingClock, seeded_ids
-from tests.prove.stores import WithoutCreate, forked
+from tests.prove.stores import WithoutCreate, forked, repository
 
 from kist.engine.opening import create_repository
+from kist.engine.records import RefEntry, decode_format
+from kist.engine.refs import ForkAuthority, Line
 from kist.engine.repository import Repository
 from kist.errors import Conflict, InvalidInput, NotFound
+from kist.models import Version
 from kist.stores.memory import MemoryStore
+from kist.stores.protocols import ObjectMeta
 from kist.testing.faulty import Fault, FaultyStore
 
 READERS = 4
@@ -222,6 +226,64 @@ def test_a_number_that_two_versions_share_is_told_apart() -> None:
     with pytest.raises(InvalidInput) as caught:
         scene.other.version("v2")
     assert all(version.name in str(caught.value) for version in doubled)
+
+
+class Blind:
+    """A store that does not list some keys yet: what a writer sees whose listing is old."""
+
+    def __init__(self, store: MemoryStore, *hidden: str) -> None:
+        self._store, self._hidden = store, hidden
+        self.get, self.get_range, self.head = store.get, store.get_range, store.head
+        self.list_folders, self.put, self.delete = store.list_folders, store.put, store.delete
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectMeta]:
+        return (meta for meta in self._store.list(prefix, start_after=start_after) if not any(one in meta.key for one in self._hidden))
+
+
+@pytest.mark.parametrize("variant", range(8))
+def test_a_head_that_changed_something_else_brings_nothing_back(variant: int) -> None:
+    store, clock = MemoryStore(), SteppingClock()
+    create_repository(WithoutCreate(store), name="forked", clock=clock)
+
+    def save(path: str, data: str, *blind_to: Version) -> Version:
+        """Save as a writer whose listing lacks some versions, and let nobody merge."""
+        seen = forked(Blind(store, *(version.txn for version in blind_to)), clock)
+        return seen.save(path, f"{data} {variant}".encode())
+
+    one = save("shared", "one")
+    two = save("shared", "two", one)
+    beside = save("beside", "one is still there", two)
+    last = save("shared", "last", beside)
+    save("other", "merges one and two", last)
+    assert forked(WithoutCreate(store), clock).read("shared") == f"last {variant}".encode()
+    assert {one.number, two.number} == {1}
+    assert {beside.number, last.number} == {2}
+
+
+class Forgetful(ForkAuthority):
+    """Says twice that an entry may never be seen, and then does not see it, as if two checkpoints were made meanwhile."""
+
+    doubts, sees = 2, False
+
+    def line(self, ref: str) -> Line | None:
+        if self.doubts or self.sees:
+            return super().line(ref)
+        self.sees = True
+        return None
+
+    def settled(self, entry: RefEntry) -> Line | None:
+        if self.doubts:
+            self.doubts -= 1
+            return None
+        return super().settled(entry)
+
+
+def test_a_change_is_made_again_even_if_it_was_seen_in_between() -> None:
+    store, clock = MemoryStore(), SteppingClock()
+    create_repository(WithoutCreate(store), name="forked", clock=clock)
+    authority = Forgetful(store, decode_format(store.get("format")).id)
+    version = repository(store, authority, clock).save("a", b"a")
+    assert tree_of(forked(store, clock), version.id) == {"a": content(b"a")}
 
 
 @pytest.mark.parametrize("seed", [20604, 21669, 22275, 22525])

@@ -1,4 +1,4 @@
-"""Four processes save to one repository at the same time: in a folder, on servers that honour conditions, and on servers that ignore them."""
+"""Four processes save to one repository at once: in a folder, on servers that honour conditions, and on servers that ignore them."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

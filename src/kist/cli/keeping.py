@@ -114,7 +114,8 @@ def _print_report(report: Report) -> None:
 
 def _print_collected(collected: Collected, *, dry_run: bool) -> None:
     if not (collected.marked or collected.repacked or collected.deleted or collected.waiting):
-        line(f"nothing to free: {size(collected.live_bytes)} in use, {size(collected.dead_bytes)} not")
+        rest = f", {size(collected.dead_bytes)} not: too little or too young to free (24 hours)" if collected.dead_bytes else ""
+        line(f"nothing to free: {size(collected.live_bytes)} in use{rest}")
         return
     would = "would be " if dry_run else ""
     line(f"{count(collected.deleted, 'pack')} {would}deleted, {size(collected.freed_bytes)} {would}freed")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from kist.cli.options import EVERYWHERE, Everywhere, IgnoreOption
-from kist.cli.output import line, print_object
+from kist.cli.output import line, note, print_object
 from kist.cli.places import last_part, open_place, place_of, tidy
 from kist.cli.plain import version_facts
 from kist.cli.text import count, escape, local_time, size
@@ -44,6 +44,8 @@ def init(url: Annotated[str | None, Parameter(help=URL_HELP)] = None, /, *, ever
         print_object({"repository": repository.name, "id": repository.id, "authority": repository.authority, "created": created})
         return
     line(f"{'made a repository at' if created else 'there already is a repository at'} {escape(repository.name)} ({repository.id[:12]})")
+    if created and repository.authority == "fork":
+        note("kist: this store has no put-if-absent: writers who commit at once fork the branch, and it is the merge of what they saved")
 
 
 def status(

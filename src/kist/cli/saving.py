@@ -137,6 +137,6 @@ def _report(
     else:
         line(f"{what} is unchanged: {version.name} ({short(version.id)})")
     for where, why in skipped[:LISTED]:
-        warn(f"left out {where}: {why}")
+        warn(f"{where} {why}")
     if len(skipped) > LISTED:
-        note(f"kist: and {count(len(skipped) - LISTED, 'more thing')} left out")
+        note(f"kist: and {count(len(skipped) - LISTED, 'more thing')} not kept, or not for sure")

@@ -13,7 +13,7 @@ from kist.engine.packs import FrameKind
 from kist.engine.records import RefEntry, VersionRecord, encode
 from kist.engine.rooms import Rooms
 from kist.engine.states import Parent, State
-from kist.engine.tombstones import Guard, is_forgotten
+from kist.engine.tombstones import Guard
 from kist.engine.updates import Change, update_tree
 from kist.errors import Conflict, IntegrityError, NotFound
 from kist.ids import check_ref_name, new_txn
@@ -63,11 +63,11 @@ class Session:
         """End; what was stored and not committed is left for the collector.
 
         Raises:
-            Conflict: what the change started from was forgotten meanwhile, and is gone.
+            Conflict: the change took so long that something it needs was collected.
         """
         self.writer.close()
-        if isinstance(error, IntegrityError) and any(is_forgotten(self._rooms.store, head.version) for head in self.state.heads):
-            raise Conflict("the version that this change started from was forgotten while it ran, and is gone: save again") from error
+        if isinstance(error, IntegrityError) and self._rooms.clock.elapsed() - self._began > self._rooms.grace:
+            raise Conflict("part of what this change started from, or stored, was collected while it ran: try again") from error
 
     def made(self, changes: Iterable[Change]) -> Made:
         """Store the tree that some changes, sorted, make of the branch."""

@@ -314,7 +314,7 @@ def in_the_way(place: str, found: int) -> str:
     """Say that `place` is taken, by a folder or (0) by whatever it is."""
     if found == stat.S_IFDIR:
         return f"{place} is a folder, and something else should go there: move it away, or restore elsewhere"
-    return f"{place}: something is there already: restore elsewhere, or with overwrite=True"
+    return f"{place}: something is there already: restore elsewhere, or replace it (overwrite=True, kist restore --overwrite)"
 
 
 def _remove(folder: Folder, name: str) -> None:

@@ -203,7 +203,7 @@ class Repository:
             merged = merge(rooms.trees, base, session.state.root, theirs)
             if merged.conflicts and concurrent == "conflict":
                 raise Conflict(
-                    f"{branch} and {ref} both changed {some(merged.conflicts)}: save what it should be, or merge with concurrent='order'"
+                    f"{branch} and {ref} both changed {some(merged.conflicts)}: save what it should be, or let {ref} win (concurrent='order', kist merge --on-conflict order)"
                 )
             saver = Saver(rooms.objects, session.writer, rooms.cache, progress=_silent, skipped=_unheard)
             change = Transaction(rooms, saver, session.state.root)
@@ -421,7 +421,7 @@ class Repository:
         if isinstance(refs, str):
             raise InvalidInput(f"forget takes a list of refs, not one: [{refs!r}]")
         if not imsure:
-            raise InvalidInput("forgetting can't be undone: say imsure=True (kist forget --imsure)")
+            raise InvalidInput("forgetting can't be undone: say that you are sure (imsure=True, kist forget --imsure)")
         found = [self._history.find(ref) for ref in refs]
         heads = {head.version: name for name, line in self._lines("heads") for head in line.heads}
         for version in [one.id for one in found]:

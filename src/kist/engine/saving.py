@@ -167,6 +167,7 @@ class Saver:
         if value is not None and value.startswith(sign):
             if old is not None and old.kind == "file" and value.startswith(old.hash, len(sign)):
                 self._progress(0, item.size)
+                self.writer.stats.reused_bytes += item.size
                 if old.mtime_ns == item.mtime_ns and old.mode == item.mode:
                     return old
                 return msgspec.structs.replace(old, mtime_ns=item.mtime_ns, mode=item.mode)

@@ -47,7 +47,7 @@ def serve(
     """
     if host not in LOOPBACK:
         raise InvalidInput(f"kist up serves this machine alone, so its host is one of {', '.join(LOOPBACK)}, not {host!r}")
-    repository = open_repository(repository_url, create=True)
+    repository = open_repository(repository_url)
     token = secrets.token_urlsafe(32)
     with _listen(host, port) as listener:
         home = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"

@@ -5,11 +5,11 @@ calls of one actor a test can let others act, let days pass, make the call fail,
 that the same decisions, with `repeatable_ids`, give the same run, call by call.
 """
 
+import os
 import random
 import threading
-import uuid
 from collections.abc import Buffer, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -89,7 +89,8 @@ class Simulation:
         task = Task(name, pending=Call("start", ""))
         task._go.acquire()  # noqa: SLF001 - the lock is the baton, which is this class's
         self._tasks.append(task)
-        submit(lambda: self._run(task, work))
+        # On a thread of the pool, where nested work is done at once; asked for by another thread, for this one may be of the pool itself.
+        threading.Thread(target=lambda: submit(lambda: self._run(task, work))).start()
         self.resume(task)
         return task
 
@@ -227,7 +228,5 @@ class MachineClock:
 def repeatable_ids(seed: int) -> Iterator[None]:
     """Take the ids that kist makes from a seed; nothing in kist itself can be told to, for ids that can be foretold are a danger."""
     source = random.Random(seed)  # noqa: S311 - they are to be repeatable
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch("secrets.token_bytes", source.randbytes))
-        stack.enter_context(mock.patch("uuid.uuid4", lambda: uuid.UUID(bytes=source.randbytes(16), version=4)))
+    with mock.patch.object(os, "urandom", source.randbytes):
         yield
