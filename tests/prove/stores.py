@@ -1,4 +1,4 @@
-"""Stores that can do less, and the repositories on them."""
+"""Stores that can do less, the repositories on them, and their time."""
 
 from kist.engine.cache import Cache
 from kist.engine.clock import Clock
@@ -11,6 +11,23 @@ from kist.engine.states import States
 from kist.engine.trees import Trees
 from kist.stores.memory import MemoryStore
 from kist.stores.protocols import ConditionalStore, Store
+
+
+class SteppingClock:
+    """Time that goes on by a millisecond whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self._now = 1_800_000_000_000_000
+
+    def now(self) -> int:
+        self._now += 1000
+        return self._now
+
+    def elapsed(self) -> float:
+        return self._now / 1_000_000
+
+    def sleep(self, seconds: float) -> None:
+        self._now += int(seconds * 1_000_000)
 
 
 class WithoutCreate:

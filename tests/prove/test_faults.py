@@ -9,8 +9,7 @@ import pytest
 from tests.prove.forms import Tree, tree_of
 from tests.prove.program import BRANCHES, Model, Step, random_step
 from tests.prove.scale import scaled
-from tests.prove.schedule import SteppingClock
-from tests.prove.stores import WithoutCreate, decided, forked
+from tests.prove.stores import SteppingClock, WithoutCreate, decided, forked
 
 from kist.engine.cache import Cache
 from kist.engine.opening import create_repository

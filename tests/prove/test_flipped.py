@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import pytest
 from tests.prove.actions import noise
 from tests.prove.scale import scaled
-from tests.prove.schedule import SteppingClock
-from tests.prove.stores import WithoutCreate, decided, forked
+from tests.prove.stores import SteppingClock, WithoutCreate, decided, forked
 
 from kist.engine.opening import create_repository
 from kist.engine.repository import Repository

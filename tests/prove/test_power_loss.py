@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.prove.forms import form_of, unlike
 from tests.prove.power import Recorder, crash
-from tests.prove.program import Model, random_program
+from tests.prove.program import PATHS, Model, Step, random_program
 from tests.prove.scale import scaled
 
 from kist.engine.opening import create_repository, repository_on
@@ -27,8 +27,11 @@ class NamedOnlyStore(LocalStore):
         return False
 
 
-def record(root: Path, kind: type[LocalStore], seed: int) -> tuple[Recorder, list[Model]]:
-    """Make a repository in an empty folder and run a random program; each of its steps ends with an event ``acknowledged``."""
+def record(root: Path, kind: type[LocalStore], seed: int, home: Path) -> tuple[Recorder, list[Step], list[Model]]:
+    """Make a repository in an empty folder and run a random program; each of its steps ends with an event ``acknowledged``.
+
+    What the machine's cache holds then is kept beside the home, by the number of steps.
+    """
     root.mkdir()
     recorder = Recorder(root)
     steps, models = random_program(Model(), random.Random(seed), steps=STEPS, number=0)
@@ -36,15 +39,16 @@ def record(root: Path, kind: type[LocalStore], seed: int) -> tuple[Recorder, lis
         create_repository(kind(root), name="recorded")
         recorder.note("created")
         repo = opened(kind(root))
-        for step in steps:
+        for number, step in enumerate(steps, 1):
             step.act(repo, lambda: opened(kind(root), grace=0))
             recorder.note("acknowledged")
-    return recorder, models
+            shutil.copytree(home, home.with_name(f"home-{number}"))
+    return recorder, steps, models
 
 
-def opened(store: LocalStore, *, grace: float = 3600) -> Repository:
-    """Open a repository as a machine does that has no cache of it."""
-    return repository_on(store, name="recorded", grace=grace, cached=False)
+def opened(store: LocalStore, *, grace: float = 3600, cached: bool = True) -> Repository:
+    """Open a repository."""
+    return repository_on(store, name="recorded", grace=grace, cached=cached)
 
 
 def moments(recorder: Recorder, chance: random.Random, count: int) -> Iterator[int]:
@@ -52,10 +56,17 @@ def moments(recorder: Recorder, chance: random.Random, count: int) -> Iterator[i
     verbs = [event.verb for event in recorder.events]
     created = verbs.index("created")
     for _ in range(count):
-        yield chance.randrange(created + 1, len(verbs) + 1) if chance.random() < 0.95 else chance.randrange(created + 1)
+        yield chance.randrange(created + 1, len(verbs) + 1) if chance.random() < 0.95 else chance.randrange(1, created + 1)
 
 
-def faults(recorder: Recorder, moment: int, models: list[Model], root: Path) -> Iterator[str]:
+def remember(home: Path, steps: int) -> None:
+    """Let the machine's cache hold what it held after so many steps; nothing before the first."""
+    shutil.rmtree(home, ignore_errors=True)
+    if steps:
+        shutil.copytree(home.with_name(f"home-{steps}"), home)
+
+
+def faults(recorder: Recorder, moment: int, steps: list[Step], models: list[Model], root: Path) -> Iterator[str]:
     """Yield what is wrong with a repository that was found after power was lost at a moment."""
     verbs = [event.verb for event in recorder.events[:moment]]
     store = LocalStore(root)
@@ -64,11 +75,20 @@ def faults(recorder: Recorder, moment: int, models: list[Model], root: Path) -> 
         return
     acknowledged = verbs.count("acknowledged")
     form = form_of(opened(store))
-    if form not in [model.form() for model in models[acknowledged:][:2]]:
+    reached = [number for number in range(acknowledged, len(models))[:2] if form == models[number].form()]
+    if not reached:
         yield f"after {acknowledged} steps: {unlike(form, models[acknowledged].form())}"
+        return
+    for step, model in list(zip(steps, models[1:], strict=True))[reached[0] :][:2]:  # what was lost is done again
+        step.act(opened(LocalStore(root)), lambda: opened(LocalStore(root), grace=0))
+        if unlikeness := unlike(form_of(opened(store, cached=False)), model.form()):
+            yield f"after {step} was repeated: {unlikeness}"
     opened(LocalStore(root)).save("later", b"later")
-    if opened(store).read("later") != b"later":
+    repo, sober = opened(store), opened(store, cached=False)
+    if sober.read("later") != b"later":
         yield "a later save is not read back"
+    if wrong := [path for path in PATHS if repo.log(path) != sober.log(path)]:
+        yield f"the log of {wrong} tells of what was lost"
     report = opened(store).verify("data")
     if not report.ok:
         yield f"verify found {report.problems}"
@@ -85,19 +105,26 @@ def _without_repository(store: LocalStore) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", [LocalStore, NamedOnlyStore])
-def test_nothing_acknowledged_is_lost_with_power(quick_path: Path, kind: type[LocalStore]) -> None:
-    wanted = scaled(5000)
+def test_nothing_acknowledged_is_lost_with_power(quick_path: Path, kind: type[LocalStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, home = scaled(5000), quick_path / "home"
+    monkeypatch.setenv("KIST_HOME", str(home))
     found: list[str] = []
     for seed in range(-(-wanted // SAMPLES)):
-        recorder, models = record(quick_path / f"recorded-{seed}", kind, seed)
+        shutil.rmtree(home, ignore_errors=True)
+        recorder, steps, models = record(quick_path / f"recorded-{seed}", kind, seed, home)
         chance = random.Random(seed)
         for moment in moments(recorder, chance, min(SAMPLES, wanted)):
             fate = chance.random()
             crash(recorder, moment, quick_path / "found", random.Random(fate))
+            acknowledged = sum(event.verb == "acknowledged" for event in recorder.events[:moment])
+            remember(
+                home, random.Random(fate).randint(acknowledged, STEPS)
+            )  # it may even know what the disk lost: others read that meanwhile
             try:
-                wrong = list(faults(recorder, moment, models, quick_path / "found"))
+                wrong = list(faults(recorder, moment, steps, models, quick_path / "found"))
             except KistError as error:
                 wrong = [repr(error)]
             found += [f"seed {seed}, event {moment} of {len(recorder.events)}, fate {fate}: {fault}" for fault in wrong]
-        shutil.rmtree(quick_path / f"recorded-{seed}")
+        for folder in (quick_path / f"recorded-{seed}", *quick_path.glob("home-*")):
+            shutil.rmtree(folder)
     assert found == []
