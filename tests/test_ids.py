@@ -51,14 +51,16 @@ def test_a_number_without_a_branch_is_of_the_one_that_is_meant() -> None:
 
 
 def test_a_time_without_a_zone_is_local() -> None:
-    assert parse_ref("as-of:2026-11-20T10:00").time == datetime(2026, 11, 20, 10).astimezone(UTC)  # noqa: DTZ001 - local on purpose
+    assert parse_ref("as-of:2026-11-20T10:00").time == datetime(2026, 11, 20, 10).astimezone(UTC)
 
 
 def test_a_date_alone_is_its_start() -> None:
-    assert parse_ref("as-of:2026-11-20").time == datetime(2026, 11, 20).astimezone(UTC)  # noqa: DTZ001 - local on purpose
+    assert parse_ref("as-of:2026-11-20").time == datetime(2026, 11, 20).astimezone(UTC)
 
 
-@pytest.mark.parametrize("text", ["", "-x", "a/b", "a@b", "dev:", "dev:main", "as-of:", "as-of:yesterday", "0" * 65 + "g" * 40, "a:b:v1", "HEAD~1"])
+@pytest.mark.parametrize(
+    "text", ["", "-x", "a/b", "a@b", "dev:", "dev:main", "as-of:", "as-of:yesterday", "0" * 65 + "g" * 40, "a:b:v1", "HEAD~1"]
+)
 def test_anything_else_is_no_ref(text: str) -> None:
     with pytest.raises(InvalidInput, match="ref"):
         parse_ref(text)

@@ -195,7 +195,11 @@ class Reader:
             below = list(self.entries(node["ids"][32 * row : 32 * row + 32], where, level - 1))
             files = [one for one in below if one["kind"] == "file"]
             assert below[0]["path"] == node["first"][row]
-            assert (len(below), len(files), sum(one["size"] for one in files)) == (node["entries"][row], node["files"][row], node["size"][row])
+            assert (len(below), len(files), sum(one["size"] for one in files)) == (
+                node["entries"][row],
+                node["files"][row],
+                node["size"][row],
+            )
             yield from below
 
     def leaf(self, raw: bytes) -> Iterator[Row]:
@@ -237,7 +241,7 @@ class Reader:
             fork = f"-{entry['txn'].hex()}" if self.format["authority"] == "fork" else ""
             assert (entry["repo"], entry["ref"], file.name) == (self.format["id"], ref, slot + fork)
             assert digest(entry["record"]) == entry["version"]
-            found.append({**entry, "seal": data[-32:], **{"record": self.version(entry["record"])}})
+            found.append({**entry, "seal": data[-32:], "record": self.version(entry["record"])})
         return found
 
     def heads(self, branch: str) -> list[Record]:

@@ -30,7 +30,7 @@ class Every4Bytes:
 
     def cuts(self, buffer: memoryview, *, final: bool) -> list[int]:
         """Cut at every fourth byte."""
-        assert final  # noqa: S101 - the content fits one buffer
+        assert final
         return list(range(4, len(buffer) + 1, 4))
 
 
@@ -85,7 +85,14 @@ def save_deep(store: MemoryStore, clock: Ticking) -> None:
             Source(deep_content()), known={}, again=None, progress=lambda _: None
         )
         entry = Entry(
-            path="deep", kind="file", mtime_ns=TIME_NS, size=content.size, hash=content.hash, crc32c=content.crc32c, recipe=content.recipe, place=content.place
+            path="deep",
+            kind="file",
+            mtime_ns=TIME_NS,
+            size=content.size,
+            hash=content.hash,
+            crc32c=content.crc32c,
+            recipe=content.recipe,
+            place=content.place,
         )
         session.commit(session.made([(sort_key("deep"), entry)]), Note("a deep recipe", "ann"))
 
@@ -185,7 +192,9 @@ def main() -> None:
         for meta in store.list():
             (top / meta.key).parent.mkdir(parents=True, exist_ok=True)
             (top / meta.key).write_bytes(store.get(meta.key))
-        text = json.dumps(described(repository(store), authority="fork" if "fork" in name else "create"), indent=0, ensure_ascii=False, sort_keys=True)
+        text = json.dumps(
+            described(repository(store), authority="fork" if "fork" in name else "create"), indent=0, ensure_ascii=False, sort_keys=True
+        )
         (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 

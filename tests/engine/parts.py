@@ -221,7 +221,9 @@ class Shelf:
         return {entry.path: entry for entry in self.trees.entries(root)}
 
 
-def a_version(rooms: Rooms, root: Root = EMPTY, parents: Sequence[RefEntry] = (), *, number: int = 1, time: int = 0) -> tuple[bytes, Place, bytes]:
+def a_version(
+    rooms: Rooms, root: Root = EMPTY, parents: Sequence[RefEntry] = (), *, number: int = 1, time: int = 0
+) -> tuple[bytes, Place, bytes]:
     """Store a version with this tree, and return its id, place and record."""
     record = VersionRecord(
         parents=tuple((parent.version, parent.place) for parent in parents),
@@ -247,7 +249,14 @@ def a_version(rooms: Rooms, root: Root = EMPTY, parents: Sequence[RefEntry] = ()
 
 
 def an_entry(
-    rooms: Rooms, root: Root = EMPTY, parents: Sequence[RefEntry] = (), *, ref: str = "heads/main", seq: int = 1, txn: bytes | None = None, time: int = 0
+    rooms: Rooms,
+    root: Root = EMPTY,
+    parents: Sequence[RefEntry] = (),
+    *,
+    ref: str = "heads/main",
+    seq: int = 1,
+    txn: bytes | None = None,
+    time: int = 0,
 ) -> RefEntry:
     """Return a ref entry, not committed yet, that names `parents` as the heads that its writer saw; its version is stored."""
     version, place, record = a_version(rooms, root, parents, number=seq or 1, time=time)

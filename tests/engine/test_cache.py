@@ -107,7 +107,9 @@ def test_files_that_are_gone_are_forgotten(file: str) -> None:
 
 def test_changes_come_back_newest_first(file: str) -> None:
     cache = Cache(file)
-    cache.index_entries([], [("a", "heads/main", seq, b"t") for seq in (1, 3, 2)] + [("a", "heads/dev", 9, b"t"), ("b", "heads/main", 8, b"t")])
+    cache.index_entries(
+        [], [("a", "heads/main", seq, b"t") for seq in (1, 3, 2)] + [("a", "heads/dev", 9, b"t"), ("b", "heads/main", 8, b"t")]
+    )
     assert cache.changes("heads/main", "a") == [(3, b"t"), (2, b"t"), (1, b"t")]
 
 

@@ -43,7 +43,11 @@ def a_mark(
 def judged(marked: Mark) -> tuple[str, str, str]:
     """Return which packs get a tombstone, are deleted and are packed anew, as letters."""
     verdict = judge(marked, grace=GRACE)
-    return "".join(chr(pack[0]) for pack in verdict.tomb), "".join(chr(pack[0]) for pack in verdict.delete), "".join(chr(pack[0]) for pack in verdict.repack)
+    return (
+        "".join(chr(pack[0]) for pack in verdict.tomb),
+        "".join(chr(pack[0]) for pack in verdict.delete),
+        "".join(chr(pack[0]) for pack in verdict.repack),
+    )
 
 
 @pytest.mark.parametrize(
@@ -295,5 +299,3 @@ def test_whatever_is_collected_every_kept_version_stays_whole(steps: list[tuple[
     for number, files in versions.items():
         assert {one.path: fresh.read(one.path, ref=f"v{number}") for one in fresh.walk(ref=f"v{number}")} == files
     assert fresh.verify("data").problems == ()
-
-

@@ -52,7 +52,9 @@ def noise(size: int, *, seed: int = 0) -> bytes:
     return blake3(b"%d" % seed).digest(length=size) if size else b""
 
 
-def stored(data: bytes, *, store: Store | None = None, cutter: Chunker | None = None, known: Mapping[bytes, Place] | None = None) -> tuple[Entry, Store, Writer]:
+def stored(
+    data: bytes, *, store: Store | None = None, cutter: Chunker | None = None, known: Mapping[bytes, Place] | None = None
+) -> tuple[Entry, Store, Writer]:
     """Store content and return its entry, the store, and the writer."""
     store = store if store is not None else MemoryStore()
     writer = Writer(store, None)
@@ -62,14 +64,30 @@ def stored(data: bytes, *, store: Store | None = None, cutter: Chunker | None = 
 
 
 def entry_of(content: Content) -> Entry:
-    return Entry(path="f", kind="file", size=content.size, hash=content.hash, crc32c=content.crc32c, recipe=content.recipe, place=content.place)
+    return Entry(
+        path="f", kind="file", size=content.size, hash=content.hash, crc32c=content.crc32c, recipe=content.recipe, place=content.place
+    )
 
 
 def read_back(entry: Entry, store: Store) -> bytes:
     return b"".join(chunk_batches(Objects(store), entry))
 
 
-SIZES = [0, 1, MIN_SIZE - 1, MIN_SIZE, MIN_SIZE + 1, 65536, MAX_SIZE - 1, MAX_SIZE, MAX_SIZE + 1, 3_000_000, BUFFER_BYTES - 1, BUFFER_BYTES, BUFFER_BYTES + 1]
+SIZES = [
+    0,
+    1,
+    MIN_SIZE - 1,
+    MIN_SIZE,
+    MIN_SIZE + 1,
+    65536,
+    MAX_SIZE - 1,
+    MAX_SIZE,
+    MAX_SIZE + 1,
+    3_000_000,
+    BUFFER_BYTES - 1,
+    BUFFER_BYTES,
+    BUFFER_BYTES + 1,
+]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -9,7 +9,9 @@ from tests.engine.parts import a_file
 from kist.engine.entries import Place, check_path, same_entry, sort_key
 from kist.errors import InvalidInput
 
-segments = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(lambda one: one not in {".", ".."})
+segments = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
+    lambda one: one not in {".", ".."}
+)
 
 
 @pytest.mark.parametrize("path", ["a", "a/b", "...", ".hidden", "a b", "logo@2x.png", "50%", "ä/漢字/🐟", "a\nb", "\\", "-", "x" * 4096])
@@ -51,7 +53,10 @@ def test_a_later_time_matters_only_if_times_do() -> None:
     assert (same_entry(one, later), same_entry(one, later, times=False)) == (False, True)
 
 
-@pytest.mark.parametrize("change", [{"mode": 0o600}, {"labels": ("x",)}, {"tags": {"a": 1}}, {"id": "1"}, {"timestamp": "t"}, {"hash": b"h" * 32}, {"kind": "link"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"mode": 0o600}, {"labels": ("x",)}, {"tags": {"a": 1}}, {"id": "1"}, {"timestamp": "t"}, {"hash": b"h" * 32}, {"kind": "link"}],
+)
 def test_all_else_that_an_entry_says_matters(change: dict[str, object]) -> None:
     one = a_file("a", b"1")
     assert not same_entry(one, msgspec.structs.replace(one, **change), times=False)

@@ -82,7 +82,15 @@ def test_a_prefix_of_several_ids_is_refused() -> None:
         )  # fmt: skip
         version, place = rooms.writer().add_metadata(FrameKind.VERSION, encode(record))
         entry = RefEntry(
-            repo=rooms.format.id, ref="heads/main", seq=seq, txn=bytes(16), previous=(), version=version, place=place, record=encode(record), time=1
+            repo=rooms.format.id,
+            ref="heads/main",
+            seq=seq,
+            txn=bytes(16),
+            previous=(),
+            version=version,
+            place=place,
+            record=encode(record),
+            time=1,
         )
         rooms.authority.commit(entry)
         found.append(version.hex())
@@ -176,7 +184,9 @@ def test_a_negative_limit_is_refused(repo: Repository) -> None:
         ("a", "dev", ["one"]),
     ],
 )
-def test_a_log_of_a_path_has_the_versions_that_changed_it_or_what_is_below(repo: Repository, path: str, branch: str, expected: list[str]) -> None:
+def test_a_log_of_a_path_has_the_versions_that_changed_it_or_what_is_below(
+    repo: Repository, path: str, branch: str, expected: list[str]
+) -> None:
     for _ in range(2):
         assert messages(repo.log(path, branch=branch)) == expected
 

@@ -44,7 +44,9 @@ def test_a_segment_finds_every_frame_that_it_lists(listed: dict[bytes, list[tupl
 
 @given(ids)
 def test_a_segment_does_not_find_what_it_does_not_list(one: bytes) -> None:
-    segment = decode_segment(encode_segment({b"p" * 16: [(bytes(32), Place(b"p" * 16, 1, 2, 3)), (b"\xff" * 32, Place(b"p" * 16, 4, 5, 6))]}), what="it")
+    segment = decode_segment(
+        encode_segment({b"p" * 16: [(bytes(32), Place(b"p" * 16, 1, 2, 3)), (b"\xff" * 32, Place(b"p" * 16, 4, 5, 6))]}), what="it"
+    )
     assert list(segment.find(one)) == []
 
 

@@ -145,7 +145,9 @@ def test_what_both_removed_is_no_conflict() -> None:
     assert merged({"a": a_file("a")}, {}, {}) == ({}, [])
 
 
-@pytest.mark.parametrize("result", [{}, {"a": a_file("a", b"2", mtime_ns=5)}, {"a": Entry(path="a", kind="link", target="t")}], ids=["removed", "other", "link"])
+@pytest.mark.parametrize(
+    "result", [{}, {"a": a_file("a", b"2", mtime_ns=5)}, {"a": Entry(path="a", kind="link", target="t")}], ids=["removed", "other", "link"]
+)
 def test_another_time_alone_yields_to_every_other_change(result: Model) -> None:
     base, touched = {"a": a_file("a", b"1", mtime_ns=1)}, {"a": a_file("a", b"1", mtime_ns=9)}
     assert merged(base, result, touched) == merged(base, touched, result) == (result, [])

@@ -76,7 +76,9 @@ def test_nothing_is_read_for_nothing() -> None:
     assert store.reads == 0
 
 
-places = st.builds(Place, st.sampled_from([b"p" * 16, b"q" * 16]), st.integers(32, 30_000_000), st.integers(1, 300_000), st.integers(1, 300_000))
+places = st.builds(
+    Place, st.sampled_from([b"p" * 16, b"q" * 16]), st.integers(32, 30_000_000), st.integers(1, 300_000), st.integers(1, 300_000)
+)
 
 
 @settings(max_examples=examples(100))

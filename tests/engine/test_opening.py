@@ -61,7 +61,9 @@ def test_the_time_of_making_is_written_down() -> None:
     assert b'"created":"2027-01-15T08:00:01.000000Z"' in store.get("format")
 
 
-@pytest.mark.parametrize(("store", "authority"), [(MemoryStore(), "create"), (PlainStore(MemoryStore()), "fork"), (IgnoringStore(MemoryStore()), "fork")])
+@pytest.mark.parametrize(
+    ("store", "authority"), [(MemoryStore(), "create"), (PlainStore(MemoryStore()), "fork"), (IgnoringStore(MemoryStore()), "fork")]
+)
 def test_commits_are_decided_by_what_the_store_honours(store: MemoryStore, authority: str) -> None:
     repo = create_repository(store, name="x")
     assert repo.authority == authority
@@ -79,7 +81,12 @@ def sealed(**members: object) -> bytes:
 
 @pytest.mark.parametrize(
     "members",
-    [{"version": 2}, {"features": {"collect": [], "read": ["colour"], "write": []}}, {"encryption": {"name": "aes"}}, {"authority": "catalog"}],
+    [
+        {"version": 2},
+        {"features": {"collect": [], "read": ["colour"], "write": []}},
+        {"encryption": {"name": "aes"}},
+        {"authority": "catalog"},
+    ],
     ids=str,
 )
 def test_what_this_kist_does_not_understand_is_refused(members: dict[str, object]) -> None:

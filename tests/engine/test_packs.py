@@ -247,6 +247,9 @@ def test_a_key_says_which_pack_it_is(pack: bytes) -> None:
     assert pack_name(pack_key(pack)) == pack
 
 
-@pytest.mark.parametrize("key", ["packs/00/", "packs/00/00", f"packs/00/{'1' * 32}", f"packs/11/{'1' * 30}", f"packs/AA/{'A' * 32}", f"x/11/{'1' * 32}", "packs/zz/zz"])
+@pytest.mark.parametrize(
+    "key",
+    ["packs/00/", "packs/00/00", f"packs/00/{'1' * 32}", f"packs/11/{'1' * 30}", f"packs/AA/{'A' * 32}", f"x/11/{'1' * 32}", "packs/zz/zz"],
+)
 def test_other_keys_are_no_packs(key: str) -> None:
     assert pack_name(key) is None

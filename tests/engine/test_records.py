@@ -49,7 +49,15 @@ VERSION = VersionRecord(
     notes={"stage": "published"},
 )
 ENTRY = RefEntry(
-    repo="0" * 32, ref="heads/main", seq=2, txn=b"x" * 16, previous=(b"s" * 32,), version=digest(encode(VERSION)), place=PLACE, record=encode(VERSION), time=1
+    repo="0" * 32,
+    ref="heads/main",
+    seq=2,
+    txn=b"x" * 16,
+    previous=(b"s" * 32,),
+    version=digest(encode(VERSION)),
+    place=PLACE,
+    record=encode(VERSION),
+    time=1,
 )
 RECORDS = [
     VERSION,
@@ -173,7 +181,9 @@ def test_a_version_that_can_not_be_is_refused(members: dict[str, object]) -> Non
         decode(replaced(VERSION, **members), VersionRecord, what="it")
 
 
-@pytest.mark.parametrize("place", [Place(b"short", 0, 0, 0), Place(b"p" * 16, -1, 0, 0), Place(b"p" * 16, 0, -1, 0), Place(b"p" * 16, 0, 0, 1 << 40)], ids=str)
+@pytest.mark.parametrize(
+    "place", [Place(b"short", 0, 0, 0), Place(b"p" * 16, -1, 0, 0), Place(b"p" * 16, 0, -1, 0), Place(b"p" * 16, 0, 0, 1 << 40)], ids=str
+)
 def test_a_place_that_no_pack_has_is_refused(place: Place) -> None:
     for record in (replaced(VERSION, place=place), replaced(VERSION, parents=((b"a" * 32, place),))):
         with pytest.raises(IntegrityError):

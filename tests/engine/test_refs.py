@@ -169,7 +169,9 @@ def test_of_two_writers_of_one_number_the_first_wins(rooms: Rooms) -> None:
     assert rooms.authority.at("heads/main", 1) == [one]
 
 
-@pytest.mark.parametrize("fault", [Fault.LOST_RESPONSE, Fault.OWN_WRITE_412, Fault.ERROR_BEFORE, Fault.SPURIOUS_409, Fault.DUPLICATE, Fault.LATE])
+@pytest.mark.parametrize(
+    "fault", [Fault.LOST_RESPONSE, Fault.OWN_WRITE_412, Fault.ERROR_BEFORE, Fault.SPURIOUS_409, Fault.DUPLICATE, Fault.LATE]
+)
 def test_a_writer_knows_that_it_won_whatever_the_answer_was(rooms: Rooms, fault: Fault) -> None:
     store = FaultyStore(rooms.store)  # type: ignore[arg-type]  # it is a memory store
     entry = an_entry(rooms)
@@ -387,7 +389,9 @@ def closure(entries: list[RefEntry], seen: set[int]) -> set[int]:
 def heads_of(entries: list[RefEntry]) -> list[RefEntry]:
     """Return the entries that are nobody's ancestor, by the letter."""
     previous = {one for entry in entries for one in entry.previous}
-    return sorted((entry for entry in entries if entry_seal(entry) not in previous), key=lambda entry: (entry.seq, entry.version, entry.txn))
+    return sorted(
+        (entry for entry in entries if entry_seal(entry) not in previous), key=lambda entry: (entry.seq, entry.version, entry.txn)
+    )
 
 
 @settings(max_examples=examples(60), deadline=None)
@@ -400,7 +404,9 @@ def test_heads_are_the_entries_that_are_nobodys_ancestor(data: st.DataObject) ->
         view = closure(entries, set(range(len(entries))) - missed)
         listed = [entries[number] for number in sorted(view)]
         seq = max((entry.seq for entry in listed), default=0) + 1
-        entry = an_entry(rooms, parents=heads_of(listed), seq=seq, txn=bytes([data.draw(st.integers(0, 255))]) + len(entries).to_bytes(15, "big"))
+        entry = an_entry(
+            rooms, parents=heads_of(listed), seq=seq, txn=bytes([data.draw(st.integers(0, 255))]) + len(entries).to_bytes(15, "big")
+        )
         rooms.authority.commit(entry)
         entries.append(entry)
         assert line_of(rooms) == heads_of(entries)

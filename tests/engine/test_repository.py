@@ -38,7 +38,11 @@ def held(repo: Repository, *, ref: str | None = None) -> dict[str, bytes]:
 
 
 def test_a_listing_shows_one_level(repo: Repository) -> None:
-    assert [(one.path, one.kind, one.size, one.files) for one in repo.tree()] == [("a.csv", "file", 1, 1), ("d", "folder", 5, 2), ("z", "file", 0, 1)]
+    assert [(one.path, one.kind, one.size, one.files) for one in repo.tree()] == [
+        ("a.csv", "file", 1, 1),
+        ("d", "folder", 5, 2),
+        ("z", "file", 0, 1),
+    ]
     assert [(one.path, one.name) for one in repo.tree("d")] == [("d/b.csv", "b.csv"), ("d/e", "e")]
 
 
@@ -155,7 +159,10 @@ def test_a_version_does_not_differ_from_itself(repo: Repository) -> None:
 def test_a_file_that_became_a_folder_differs(repo: Repository, tmp_path: Path) -> None:
     (tmp_path / "inner").write_bytes(b"1")
     repo.save("z", tmp_path)
-    assert [(one.path, one.change, one.kind) for one in repo.diff("v1", "v2")] == [("z", "modified", "folder"), ("z/inner", "added", "file")]
+    assert [(one.path, one.change, one.kind) for one in repo.diff("v1", "v2")] == [
+        ("z", "modified", "folder"),
+        ("z/inner", "added", "file"),
+    ]
 
 
 # Getting back
@@ -163,7 +170,10 @@ def test_a_file_that_became_a_folder_differs(repo: Repository, tmp_path: Path) -
 
 def test_a_folder_is_restored_as_it_was(repo: Repository, tmp_path: Path) -> None:
     report = repo.restore("d", tmp_path / "out")
-    assert {str(one.relative_to(tmp_path / "out")): one.read_bytes() for one in (tmp_path / "out").rglob("*") if one.is_file()} == {"b.csv": b"22", "e/c": b"333"}
+    assert {str(one.relative_to(tmp_path / "out")): one.read_bytes() for one in (tmp_path / "out").rglob("*") if one.is_file()} == {
+        "b.csv": b"22",
+        "e/c": b"333",
+    }
     assert (report.files, report.size_bytes) == (2, 5)
 
 
@@ -404,7 +414,12 @@ def test_a_forgotten_version_gets_no_name_and_is_compared_with_nothing(repo: Rep
     repo.tag("early")
     repo.save("a.csv", b"2")
     repo.forget([first.id], imsure=True)
-    for look in (lambda: repo.tag("x", "v1"), lambda: repo.branch("x", first.id), lambda: repo.diff("v1", "v2"), lambda: repo.read("z", ref="early")):
+    for look in (
+        lambda: repo.tag("x", "v1"),
+        lambda: repo.branch("x", first.id),
+        lambda: repo.diff("v1", "v2"),
+        lambda: repo.read("z", ref="early"),
+    ):
         with pytest.raises(NotFound, match="forgotten"):
             look()
     assert repo.tags()["early"].forgotten

@@ -79,7 +79,9 @@ def test_a_file_can_not_be_the_whole_tree(repo: Repository, top: Path) -> None:
     assert repo.log() == []
 
 
-@pytest.mark.parametrize("source", [b"content", bytearray(b"content"), memoryview(b"content"), io.BytesIO(b"content")], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "source", [b"content", bytearray(b"content"), memoryview(b"content"), io.BytesIO(b"content")], ids=lambda one: type(one).__name__
+)
 def test_content_comes_back(repo: Repository, source: bytes) -> None:
     repo.save("a", source)
     assert repo.read("a") == b"content"

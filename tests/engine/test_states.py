@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.parts import CountingStore, a_file, a_store, an_entry, examples, repository, rooms_on, stored_tree
 
-from kist.engine.entries import Entry
 from kist.engine.nodes import EMPTY, Root
 from kist.engine.records import RefEntry
 from kist.engine.rooms import Rooms
@@ -248,9 +247,9 @@ def test_best_ancestors_are_found_where_numbers_do_not_grow_along_a_merge() -> N
     start = writers.write({"a": b"0"})
     line = [start]
     for number in range(1, 9):
-        line.append(an_entry(writers.rooms, stored_tree(writers.rooms, [a_file("a", bytes([number]))]), line[-1:], seq=number + 1, time=10 + number))
+        line.append(
+            an_entry(writers.rooms, stored_tree(writers.rooms, [a_file("a", bytes([number]))]), line[-1:], seq=number + 1, time=10 + number)
+        )
     low = an_entry(writers.rooms, stored_tree(writers.rooms, [a_file("a", b"9")]), [start, line[7]], seq=2, time=30)
     base = writers.rooms.states.common_base_of([(low.version, low.place)], (line[8].version, line[8].place))
     assert base.id == record_of(line[7]).tree
-
-

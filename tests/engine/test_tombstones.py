@@ -106,7 +106,9 @@ def test_a_small_file_that_was_collected_on_another_machine_is_stored_again(plac
 
 
 @pytest.mark.parametrize("runs", [1, 2])
-def test_chunks_that_were_collected_are_stored_again_for_a_file_that_holds_them_too(place: Place, source: Path, tmp_path: Path, runs: int) -> None:
+def test_chunks_that_were_collected_are_stored_again_for_a_file_that_holds_them_too(
+    place: Place, source: Path, tmp_path: Path, runs: int
+) -> None:
     gone(place, source, runs=runs)
     (tmp_path / "more").write_bytes(DATA + b"and more")
     place.open().save("again", tmp_path / "more")

@@ -219,7 +219,9 @@ def act(change: Transaction, files: Files, step: tuple[str, str, str | bytes]) -
     for target in (change, files):
         try:
             if isinstance(target, dict):
-                put_in(target, path, what) if isinstance(what, bytes) and verb == "put" else move_in(target, path, str(what)) if verb == "move" else delete_in(target, path)
+                put_in(target, path, what) if isinstance(what, bytes) and verb == "put" else move_in(
+                    target, path, str(what)
+                ) if verb == "move" else delete_in(target, path)
             elif verb == "put" and isinstance(what, bytes):
                 target.put(path, what)
             elif verb == "move":
@@ -234,7 +236,9 @@ def act(change: Transaction, files: Files, step: tuple[str, str, str | bytes]) -
 
 @settings(max_examples=examples(60), deadline=None)
 @given(STEPS, STEPS)
-def test_transactions_do_what_a_dictionary_does(first: list[tuple[str, str, str | bytes]], second: list[tuple[str, str, str | bytes]]) -> None:
+def test_transactions_do_what_a_dictionary_does(
+    first: list[tuple[str, str, str | bytes]], second: list[tuple[str, str, str | bytes]]
+) -> None:
     repo, files = repository(a_store()), dict[str, bytes]()
     for steps in (first, second):
         with repo.transaction(always=True) as change:

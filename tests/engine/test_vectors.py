@@ -39,7 +39,13 @@ from kist.stores.memory import MemoryStore
 
 Vector = dict[str, Any]
 VECTORS = Path(__file__).parents[1] / "vectors"
-KINDS: dict[str, type[msgspec.Struct]] = {"entry": RefEntry, "checkpoint": Checkpoint, "forgotten": Forgotten, "tombstone": Tombstone, "run": Run}
+KINDS: dict[str, type[msgspec.Struct]] = {
+    "entry": RefEntry,
+    "checkpoint": Checkpoint,
+    "forgotten": Forgotten,
+    "tombstone": Tombstone,
+    "run": Run,
+}
 
 
 def load(name: str) -> Vector:
@@ -103,7 +109,9 @@ def test_pack_is_read(vector: Vector) -> None:
         assert (frame.id.hex(), frame.offset, frame.stored, frame.raw, frame.codec, frame.kind) == tuple(list(row.values())[:6])
         part = data[frame.offset : frame.offset + FRAME_HEADER.size + frame.stored]
         assert decode_frame(frame.place(pack), frame.id, part).hex() == row["content"]
-    assert [(frame.id.hex(), raw.hex()) for frame, raw in scan_frames(pack, data)] == [(row["id"], row["content"]) for row in vector["frames"]]
+    assert [(frame.id.hex(), raw.hex()) for frame, raw in scan_frames(pack, data)] == [
+        (row["id"], row["content"]) for row in vector["frames"]
+    ]
 
 
 @each("packs")
@@ -185,7 +193,8 @@ def test_inner_node() -> None:
     [vector] = [one for one in load("trees")["vectors"] if one["level"]]
     raw = bytes.fromhex(vector["bytes"])
     children = [
-        Child(row["first"], bytes.fromhex(row["id"]), there(row["place"]), row["entries"], row["files"], row["size"]) for row in vector["children"]
+        Child(row["first"], bytes.fromhex(row["id"]), there(row["place"]), row["entries"], row["files"], row["size"])
+        for row in vector["children"]
     ]
     inner = decode_node(raw, what="it", level=vector["level"])
     assert isinstance(inner, Inner)

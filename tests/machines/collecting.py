@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 from unittest import mock
 
+from kist.engine.chunker import chunker
 from kist.engine.content import chunk_batches
 from kist.engine.entries import Entry
 from kist.engine.index import load_footer
@@ -23,13 +24,12 @@ from kist.engine.nodes import Root
 from kist.engine.opening import repository_on
 from kist.engine.packs import pack_name
 from kist.engine.reachable import names_of
-from kist.engine.records import CHUNKER, Format, RefEntry, decode, encode_format, unseal
+from kist.engine.records import CHUNKER, Format, RefEntry, decode, digest, encode_format, unseal
 from kist.engine.refs import entry_seal
 from kist.engine.repository import Repository
 from kist.engine.rooms import Rooms
 from kist.engine.states import record_of
-from kist.engine.transactions import Transaction
-from kist.errors import AlreadyExists, Conflict, IntegrityError, InvalidInput, KistError, NotFound, StoreError
+from kist.errors import AlreadyExists, Conflict, IntegrityError, InvalidInput, NotFound, StoreError, Unsupported
 from kist.models import Version
 from kist.stores.memory import MemoryStore
 from kist.testing.clock import VirtualClock
@@ -39,6 +39,7 @@ from kist.testing.simulation import Call, MachineClock, Simulation, SteppedStore
 GRACE = timedelta(hours=24)
 PATHS = ("a", "b", "c", "d/x", "d/y", "e/x")
 PAGE = 6
+BRANCHES = 3
 LONG_AGO = 1_700_000_000_000_000_001
 LATE_FAULTS = "a crash or an error between a ref entry that came too late and the look after it"
 
@@ -51,13 +52,10 @@ class Broken(AssertionError):
 
 
 @cache
-def contents() -> tuple[bytes, ...]:
-    """Return what files hold: some small, some of several chunks that they share."""
+def blocks() -> tuple[bytes, ...]:
+    """Return what large files are made of: they have several chunks, and share some."""
     dice = random.Random(7)
-    small = [b"", *(b"small %d " % number * 20 for number in range(4))]
-    blocks = [dice.randbytes(48 << 10) for _ in range(5)]
-    large = [b"".join(blocks[at] for at in order) for order in ((0, 1, 2), (0, 1, 3), (2, 1, 0), (3, 4, 0))]
-    return (*small, *large)
+    return tuple(dice.randbytes(40 << 10) for _ in range(6))
 
 
 @cache
@@ -65,10 +63,10 @@ def folders() -> tuple[tuple[str, Content], ...]:
     """Return some folders of this machine with what they hold, made once: a file that is younger than a moment is never remembered as unchanged."""
     home = Path(tempfile.mkdtemp(prefix="kist-collecting-"))
     made = []
-    for number, picks in enumerate(((1, 5, 7), (2, 6, 7), (3, 8, 1))):
+    for number in range(4):
         folder = home / f"folder{number}"
         folder.mkdir()
-        inside = {f"f{index}": contents()[pick] for index, pick in enumerate(picks)}
+        inside = {"f": b"small %d" % number, "g": b"".join(blocks()[number : number + 3]), "h": blocks()[number] * (number % 2)}
         for name, data in inside.items():
             (folder / name).write_bytes(data)
             os.utime(folder / name, ns=(LONG_AGO, LONG_AGO))
@@ -80,6 +78,12 @@ def folders() -> tuple[tuple[str, Content], ...]:
 
 def rooms_of(repo: Repository) -> Rooms:
     return repo._rooms  # noqa: SLF001 - the oracle looks inside
+
+
+@cache
+def blocks_start(data: bytes) -> bytes:
+    """Return the first chunk of a large file."""
+    return data[: chunker().cuts(data, final=True)[0]]
 
 
 class WatchedStore(MemoryStore):
@@ -120,7 +124,7 @@ class Oracle:
 
     def stored(self, store: MemoryStore, key: str) -> None:
         """Take note of an object."""
-        room = key.split("/")[0]
+        room = key.split("/", maxsplit=1)[0]
         data = store.get(key)
         if pack := pack_name(key):
             self._archive.put(key, data)
@@ -172,9 +176,16 @@ class Oracle:
         """Return the versions whose content must be kept."""
         return {entry.version for entry in self.entries.values()} - self.forgotten | self.heads()
 
+    def is_needed(self, data: bytes) -> bool:
+        """Say whether some version has a file that starts with this chunk or is it."""
+        first = digest(data if len(data) < 1 << 14 else blocks_start(data))
+        return any(first in self.needs(version) for version in self.live())
+
     def has_holes(self) -> bool:
         """Say whether some version lacks what was gone before it was published."""
-        return bool(self.holes) and any(self.needs(version) & self.holes and not all(self.held[one] for one in self.needs(version)) for version in self.live())
+        return bool(self.holes) and any(
+            self.needs(version) & self.holes and not all(self.held[one] for one in self.needs(version)) for version in self.live()
+        )
 
     def missing(self, version: bytes) -> set[bytes]:
         """Return the frames that a version needs and did not inherit from its parents, and that are gone."""
@@ -224,6 +235,7 @@ class World:
         self.branches = {"main"}
         self.counts: Counter[str] = Counter()
         self._checked = 0
+        self._saved: list[bytes] = []
         self._names = 0
         self.machines: dict[str, Machine] = {}
         for number, kind in enumerate(machines):
@@ -313,7 +325,7 @@ class World:
         expected: tuple[type[BaseException], ...] = (Conflict, NotFound, AlreadyExists)
         if isinstance(error, InvalidInput) and "nothing to save" in str(error):
             return
-        if isinstance(error, StoreError) and machine.faulted:
+        if isinstance(error, (StoreError, Unsupported)) and machine.faulted:
             return
         if isinstance(error, IntegrityError) and (self.oracle.has_holes() or machine.does in ("copy", "merge")):
             return
@@ -449,10 +461,9 @@ class World:
         return f"merge {ref} into {branch}", lambda repo: repo.merge(ref, branch=branch, concurrent="order"), self._expect({})
 
     def _fork(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
-        old, name = self._old(dice), self._name("branch")
+        old, name = self._old(dice), self._name("branch") if len(self.branches) < BRANCHES else "main"
 
-        def end(result: object) -> None:
-            del result
+        def end(_result: object) -> None:
             self.branches.add(name)
 
         return f"branch {name} at {old[:12]}", lambda repo: repo.branch(name, old), end
@@ -463,7 +474,7 @@ class World:
 
     def _forget(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         known = sorted({entry.version for entry in self.oracle.entries.values()} - self.oracle.heads() - self.oracle.forgotten)
-        chosen = [version.hex() for version in known if dice.random() < 0.6]
+        chosen = [version.hex() for version in known if dice.random() < 0.85]
         self.forgetting |= set(chosen)
 
         def work(repo: Repository) -> object:
@@ -511,9 +522,17 @@ class World:
         return dice.choice(picks).hex() if picks else "v1"
 
     def _content(self, dice: random.Random) -> bytes:
-        """Return what was never saved before, or is saved again and again."""
-        self._names += 1
-        return b"only once %d" % self._names if dice.random() < 0.3 else dice.choice(contents())
+        """Return what was never saved before, or something that was: rather what no version needs any more, for that may go any time."""
+        if not self._saved or dice.random() < 0.2:
+            self._names += 1
+            self._saved.append(b"only once %d" % self._names if dice.random() < 0.6 else self._large(dice))
+            return self._saved[-1]
+        dying = [data for data in self._saved if not self.oracle.is_needed(data)]
+        return dice.choice(dying) if dying and dice.random() < 0.7 else dice.choice(self._saved)
+
+    @staticmethod
+    def _large(dice: random.Random) -> bytes:
+        return b"".join(dice.sample(blocks(), 3))
 
     def _name(self, what: str) -> str:
         self._names += 1

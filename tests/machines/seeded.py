@@ -3,12 +3,29 @@
 import random
 from datetime import timedelta
 
-from kist.stores.budget import submit
-from kist.testing.faulty import Fault
 from tests.machines.collecting import GRACE, Broken, Machine, World
 
+from kist.stores.budget import submit
+from kist.testing.faulty import Fault
+
 MACHINES = ("writer", "writer", "writer", "collector", "collector", "forgetter", "reader")
-WRITES = ("save", "save", "save_folder", "change", "change", "delete", "move", "copy", "copy", "merge", "fork", "tag")
+WRITES = (
+    "save",
+    "save",
+    "save",
+    "save_folder",
+    "change",
+    "change",
+    "change",
+    "delete",
+    "delete",
+    "move",
+    "copy",
+    "copy",
+    "merge",
+    "fork",
+    "tag",
+)
 KINDS = {"writer": WRITES, "collector": ("collect",), "forgetter": ("forget",), "reader": ("read",)}
 FAULTS = (Fault.LOST_RESPONSE, Fault.ERROR_BEFORE, Fault.OWN_WRITE_412, Fault.SPURIOUS_409, Fault.LIST_ERROR)
 TRACE_LINES = 400
@@ -58,7 +75,9 @@ class SeededRun:
             self._idle(world, machine, dice)
         elif dice.random() < stall_chance(machine):
             machine.until = world.clock.now() + dice.choice((0.1, 0.6, 1.1, 2.3, 3.5)) * GRACE
-            world.simulation.note(f"{machine.name}: STALLS before {machine.task.pending} for {(machine.until - world.clock.now()) / timedelta(hours=1):.0f} h")
+            world.simulation.note(
+                f"{machine.name}: STALLS before {machine.task.pending} for {(machine.until - world.clock.now()) / timedelta(hours=1):.0f} h"
+            )
             if dice.random() < 0.2:
                 world.go_on(machine)
         elif dice.random() < 0.01:
@@ -69,7 +88,7 @@ class SeededRun:
 
     def _idle(self, world: World, machine: Machine, dice: random.Random) -> None:
         if dice.random() < 0.3:
-            machine.until = world.clock.now() + dice.random() * GRACE
+            machine.until = world.clock.now() + dice.random() * GRACE / 2
             return
         if dice.random() < 0.05:
             world.restart(machine)

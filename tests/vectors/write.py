@@ -129,14 +129,42 @@ def packs() -> Vector:
             "refused": "a frame, header and payload, that is not what its place (stored, raw) and id say",
         },
         "vectors": [
-            pack("stored as it is", [(FrameKind.DATA, NOISE), (FrameKind.RECIPE, b"r"), (FrameKind.TREE, b"t"), (FrameKind.VERSION, b"v")], exact=True),
+            pack(
+                "stored as it is",
+                [(FrameKind.DATA, NOISE), (FrameKind.RECIPE, b"r"), (FrameKind.TREE, b"t"), (FrameKind.VERSION, b"v")],
+                exact=True,
+            ),
             pack("one compressed", [(FrameKind.DATA, TEXT), (FrameKind.DATA, NOISE)], exact=False),
         ],
         "refused": [
-            {"name": "an unknown codec", "id": digest(NOISE).hex(), "stored": 64, "raw": 64, "bytes": (FRAME_HEADER.pack(64, 64, 2, 1, 0) + NOISE).hex()},
-            {"name": "an unknown type", "id": digest(NOISE).hex(), "stored": 64, "raw": 64, "bytes": (FRAME_HEADER.pack(64, 64, 0, 5, 0) + NOISE).hex()},
-            {"name": "reserved bytes", "id": digest(NOISE).hex(), "stored": 64, "raw": 64, "bytes": (FRAME_HEADER.pack(64, 64, 0, 1, 1) + NOISE).hex()},
-            {"name": "another id", "id": digest(TEXT).hex(), "stored": 64, "raw": 64, "bytes": (FRAME_HEADER.pack(64, 64, 0, 1, 0) + NOISE).hex()},
+            {
+                "name": "an unknown codec",
+                "id": digest(NOISE).hex(),
+                "stored": 64,
+                "raw": 64,
+                "bytes": (FRAME_HEADER.pack(64, 64, 2, 1, 0) + NOISE).hex(),
+            },
+            {
+                "name": "an unknown type",
+                "id": digest(NOISE).hex(),
+                "stored": 64,
+                "raw": 64,
+                "bytes": (FRAME_HEADER.pack(64, 64, 0, 5, 0) + NOISE).hex(),
+            },
+            {
+                "name": "reserved bytes",
+                "id": digest(NOISE).hex(),
+                "stored": 64,
+                "raw": 64,
+                "bytes": (FRAME_HEADER.pack(64, 64, 0, 1, 1) + NOISE).hex(),
+            },
+            {
+                "name": "another id",
+                "id": digest(TEXT).hex(),
+                "stored": 64,
+                "raw": 64,
+                "bytes": (FRAME_HEADER.pack(64, 64, 0, 1, 0) + NOISE).hex(),
+            },
             {
                 "name": "more than it says",
                 "id": digest(bytes(1000)).hex(),
@@ -230,8 +258,20 @@ def nodes() -> Vector:
             "`root` is the id of the root where each place is [16 zero bytes, 0, 0, bytes of the node].",
         },
         "vectors": [
-            {"name": "leaf", "level": 0, "entries": [entry_members(entry) for entry in entries()], "bytes": leaf.hex(), "id": digest(leaf).hex()},
-            {"name": "inner", "level": 2, "children": [members(child) for child in children], "bytes": inner.hex(), "id": digest(inner).hex()},
+            {
+                "name": "leaf",
+                "level": 0,
+                "entries": [entry_members(entry) for entry in entries()],
+                "bytes": leaf.hex(),
+                "id": digest(leaf).hex(),
+            },
+            {
+                "name": "inner",
+                "level": 2,
+                "children": [members(child) for child in children],
+                "bytes": inner.hex(),
+                "id": digest(inner).hex(),
+            },
         ],
         "cuts": [
             tree_cuts("one node", "{number}", 10),
@@ -256,7 +296,10 @@ def changes() -> Vector:
             "bits": "the probes of a path in a filter of so many bytes, in order; bit n is bit n mod 8, from the least significant, of byte n div 8",
             "filter": "of the paths lab/NN/fN for N from 0 to 1099, NN is N mod 11 with two digits, and the folders above them, the empty path too",
         },
-        "bits": [{"path": path, "bytes": size, "bits": probes(path, size)} for path, size in (("", 1), ("a", 100), ("data/ä.csv", 1390), ("x" * 300, 12_500))],
+        "bits": [
+            {"path": path, "bytes": size, "bits": probes(path, size)}
+            for path, size in (("", 1), ("a", 100), ("data/ä.csv", 1390), ("x" * 300, 12_500))
+        ],
         "filter": found.filter().hex(),
     }
 
@@ -333,7 +376,15 @@ def records() -> Vector:
         time=1_763_632_800_000_002,
     )
     tag = RefEntry(
-        repo=REPO, ref="tags/good", seq=0, txn=bytes(16), previous=(), version=digest(encode(first)), place=FAR, record=encode(first), time=0
+        repo=REPO,
+        ref="tags/good",
+        seq=0,
+        txn=bytes(16),
+        previous=(),
+        version=digest(encode(first)),
+        place=FAR,
+        record=encode(first),
+        time=0,
     )
     proposed = Checkpoint(repo=REPO, ref="heads/main", seq=1000, heads=())
     finished = Checkpoint(repo=REPO, ref="heads/main", seq=1000, heads=(f"refs/heads/main/{slot(999)}-{'0' * 32}",))
@@ -372,7 +423,12 @@ def segments() -> Vector:
     return {
         "about": {"frames": "id, pack, offset, stored, raw"},
         "vectors": [
-            {"name": "three frames of two packs", "packs": sorted(pack.hex() for pack in frames), "frames": rows, "bytes": encode_segment(frames).hex()},
+            {
+                "name": "three frames of two packs",
+                "packs": sorted(pack.hex() for pack in frames),
+                "frames": rows,
+                "bytes": encode_segment(frames).hex(),
+            },
             {"name": "none", "packs": [], "frames": [], "bytes": encode_segment({}).hex()},
         ],
     }
@@ -380,7 +436,15 @@ def segments() -> Vector:
 
 def main() -> None:
     """Write all files."""
-    found = {"format": formats, "packs": packs, "recipes": recipes, "trees": nodes, "filters": changes, "records": records, "index": segments}
+    found = {
+        "format": formats,
+        "packs": packs,
+        "recipes": recipes,
+        "trees": nodes,
+        "filters": changes,
+        "records": records,
+        "index": segments,
+    }
     for name, make in found.items():
         (FOLDER / f"{name}.json").write_text(json.dumps(make(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -99,7 +99,7 @@ def mark(rooms: Rooms, run: str) -> Mark:
 
 
 def _needed(rooms: Rooms, forgotten: set[bytes]) -> dict[bytes, FrameKind]:
-    """Return the frames that are reachable. A fork keeps the trees of forgotten versions: any of them may turn out to be the base of a merge."""
+    """Return the frames that are reachable. A fork keeps the trees of forgotten versions: any may be the base of a merge."""
     needed: dict[bytes, FrameKind] = {}
     seen: set[bytes] = set()
     bare: set[bytes] = set()
@@ -226,7 +226,7 @@ def _tombs(rooms: Rooms) -> Iterator[tuple[bytes, ObjectMeta]]:
 
 
 def _unnoted(rooms: Rooms, marked: Mark) -> list[bytes]:
-    """Return the packs that are gone and have a tombstone, but no note says so: whoever deleted them stopped there, or marked them too late."""
+    """Return the packs that are gone and have a tombstone, but no note says so: whoever deleted them stopped there."""
     gone = [pack for pack in marked.tombs if pack not in marked.located.packs]
     noted = {pack for _, note in _notes(rooms) for pack in note.deleted} if gone else set()
     return [pack for pack in gone if pack not in noted]

@@ -112,7 +112,7 @@ class Session:
         raise Conflict(f"{ATTEMPTS} other versions of {self.branch} came first, one after the other: try again when there is less going on")
 
     def guard(self) -> Guard:
-        """Return what checks the session's next entry. Heads of a fork are no longer heads once somebody else wrote: they may be forgotten."""
+        """Return what checks the session's next entry. Heads of a fork may be forgotten once somebody else wrote."""
         rooms = self._rooms
         kept = [head.version for head in self.state.heads] if rooms.authority.name == "fork" else []
         return Guard(

@@ -11,7 +11,7 @@ from kist.engine.updates import Change
 __all__ = ["Merge", "Wins", "merge"]
 
 Wins = Callable[[str, str], bool]
-"""Says whether what their side changed at a path (the second) counts more than what ours changed at one (the first), mostly the same one."""
+"""Says whether what their side changed at a path (the second) counts more than what ours changed at one (the first)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,9 @@ def check_entry(repo: str, ref: str, key: str, data: bytes) -> RefEntry:
 class _Entries:
     """Reads entries of one repository, from memory where they were read before.
 
-    A repository that comes back from a backup goes on from there: then other entries take the keys of those that a machine remembers. So under
-    `create` nothing is taken from memory before `newest` found the newest key that this machine ever saw as it was. Keys of `fork` never come again.
+    A repository that comes back from a backup goes on from there: then other entries take the keys of those that a machine remembers.
+    So under `create` nothing is taken from memory before `newest` found the newest key that this machine ever saw as it was. Keys of
+    `fork` never come again.
     """
 
     def __init__(self, store: ReadableStore, repo: str, cache: EntryCache | None, *, keys_come_again: bool) -> None:
@@ -354,7 +355,9 @@ class ForkAuthority:
         needed = keys if len(known) > 1 else self._needed(ref, keys)
         entries = list(self._entries.read_all(ref, needed))
         if len(needed) < len(keys) and not all(entry.previous for entry in entries):
-            entries = list(self._entries.read_all(ref, keys))  # somebody made the branch a second time: that start knows nothing of the first
+            entries = list(
+                self._entries.read_all(ref, keys)
+            )  # somebody made the branch a second time: that start knows nothing of the first
         ancestors = {version for entry in entries for version in entry.previous}
         heads = [entry for entry in entries if entry_seal(entry) not in ancestors]
         heads.sort(key=lambda entry: (entry.seq, entry.version))
@@ -362,7 +365,7 @@ class ForkAuthority:
 
     @staticmethod
     def _needed(ref: str, keys: list[str]) -> list[str]:
-        """Return the keys that must be read to know the heads: the newest, and all from the lowest number on that is not on the way to it for sure.
+        """Return the keys that must be read to know the heads: the newest, and all from the lowest one on that may not be on the way to it.
 
         That are numbers that several entries share, and one right below a gap, which only a branch that was made twice can have.
         """

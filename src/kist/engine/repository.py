@@ -203,7 +203,8 @@ class Repository:
             merged = merge(rooms.trees, base, session.state.root, theirs)
             if merged.conflicts and concurrent == "conflict":
                 raise Conflict(
-                    f"{branch} and {ref} both changed {some(merged.conflicts)}: save what it should be, or let {ref} win (concurrent='order', kist merge --on-conflict order)"
+                    f"{branch} and {ref} both changed {some(merged.conflicts)}: save what it should be, "
+                    f"or let {ref} win (concurrent='order', kist merge --on-conflict order)"
                 )
             saver = Saver(rooms.objects, session.writer, rooms.cache, progress=_silent, skipped=_unheard)
             change = Transaction(rooms, saver, session.state.root)

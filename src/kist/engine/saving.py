@@ -7,7 +7,8 @@ folder.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -179,7 +180,7 @@ class Saver:
         return Pending(item, key, path, old, sign)
 
     def _is_still_stored(self, item: Item, known: KnownFile) -> bool:
-        """Say whether a file that an earlier save stored, at another path or on another branch, can be used; note all frames of it, with their source."""
+        """Say whether a file that an earlier save stored, at another path or on another branch, can be used; note all its frames."""
         again = _reader(item.local)
         try:
             if known.recipe and known.place:
@@ -310,7 +311,7 @@ def _signature_of(descriptor: int) -> bytes:
     return signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 
-def _file(path: str, content: Content, *, mtime_ns: int, mode: int, old: Entry | None, lost: Set[bytes] = frozenset()) -> Entry:
+def _file(path: str, content: Content, *, mtime_ns: int, mode: int, old: Entry | None, lost: AbstractSet[bytes] = frozenset()) -> Entry:
     if old is not None and old.kind == "file" and old.hash == content.hash:
         if old.recipe in lost:
             old = msgspec.structs.replace(old, recipe=content.recipe, place=content.place)

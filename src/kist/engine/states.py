@@ -105,12 +105,12 @@ class States:
     def _is_later(self, left: list[Parent], right: list[Parent], mine: str, their: str) -> bool:
         """Say whether `their` changed later in the history of `right` than `mine` in that of `left`.
 
-        What counts is who changed the path, not where the heads are: else a head that changed something else could bring back what was replaced.
+        What counts is who changed the path, not where the heads are: else a head with another change could bring back what was replaced.
         """
         return self._latest(left, mine) < self._latest(right, their)
 
     def _latest(self, versions: list[Parent], path: str) -> tuple[int, bytes]:
-        """Return time and id of the last version, of these and their ancestors, that changed a path; there is one if they differ from an ancestor."""
+        """Return time and id of the last version, of these and their ancestors, that changed a path."""
         todo = dict(versions)
         while todo:
             newest = max(todo, key=lambda one: (self.record(one, todo[one]).time, one))

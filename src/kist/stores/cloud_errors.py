@@ -50,6 +50,11 @@ _BY_TEXT: tuple[tuple[str, type[KistError], str], ...] = (
     ("error sending request", StoreError, "nobody answers at this address; is the server running, and the endpoint right?"),
 )
 
+_NO_CREDENTIALS = (
+    "no credentials were found; set them as options, or in the environment "
+    "(AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and their kin)"
+)
+
 
 def translate(error: BaseException, action: str, secrets: Iterable[str] = ()) -> KistError:
     """Return the error of kist for one of obstore that met `action` (a verb and what it is about)."""
@@ -84,7 +89,10 @@ def _judge(error: BaseException) -> tuple[type[KistError], str]:
     if (code := _CODE.search(text)) and code[1] in _NO_BUCKET:
         return StoreError, "there is no such bucket; make it first"
     if any(server in text for server in _METADATA_SERVERS):
-        return Unauthenticated, "no credentials were found; set them in the environment (AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_ACCOUNT_NAME and their kin) or as options"
+        return (
+            Unauthenticated,
+            "no credentials were found; set them in the environment (AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_ACCOUNT_NAME and their kin) or as options",
+        )
     for foreign_kind, kind, meaning in _BY_CLASS:
         if isinstance(error, foreign_kind):
             return kind, meaning
