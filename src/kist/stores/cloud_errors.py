@@ -89,10 +89,7 @@ def _judge(error: BaseException) -> tuple[type[KistError], str]:
     if (code := _CODE.search(text)) and code[1] in _NO_BUCKET:
         return StoreError, "there is no such bucket; make it first"
     if any(server in text for server in _METADATA_SERVERS):
-        return (
-            Unauthenticated,
-            "no credentials were found; set them in the environment (AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_ACCOUNT_NAME and their kin) or as options",
-        )
+        return Unauthenticated, _NO_CREDENTIALS
     for foreign_kind, kind, meaning in _BY_CLASS:
         if isinstance(error, foreign_kind):
             return kind, meaning
