@@ -1,12 +1,13 @@
 """What refs may say, and what branches and tags may be called."""
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kist.errors import InvalidInput, KistError
+from kist.errors import InvalidInput
 from kist.ids import Ref, check_ref_name, new_id, new_txn, parse_ref, short
 
 
@@ -68,10 +69,8 @@ def test_anything_else_is_no_ref(text: str) -> None:
 
 @given(st.text(max_size=120))
 def test_any_text_is_a_ref_or_a_clear_error(text: str) -> None:
-    try:
+    with contextlib.suppress(InvalidInput):
         parse_ref(text)
-    except KistError as error:
-        assert isinstance(error, InvalidInput)
 
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", fullmatch=True))

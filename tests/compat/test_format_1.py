@@ -113,7 +113,8 @@ def test_all_that_a_folder_had_comes_back(home: Path) -> None:
     assert (out / "ä 🐟/logo@2x.png").read_bytes() == bytes(range(256))
     assert (out / "data/table.csv").stat().st_mtime_ns == 1_763_632_800_123_456_789
     assert len((out / "data/table.csv").read_bytes().splitlines()) == 6000
-    assert (repo.stat("lab").labels, repo.stat("lab").tags) == ({"raw", "2026"}, {"site": "A", "n": [1, None]})
+    assert repo.stat("lab").labels == {"raw", "2026"}
+    assert repo.stat("lab").tags == {"site": "A", "n": [1, None]}
 
 
 def test_refs_mean_what_they_meant(home: Path) -> None:
@@ -176,5 +177,6 @@ def shown(row: dict[str, Any]) -> list[Any]:
     tags = json.loads(row["tags"]) if row.get("tags") else {}
     hashed = row["hash"].hex() if row["kind"] == "file" else ""
     return [
-        row["path"], row["kind"], row["size"], row["mode"], row["mtime"], hashed, row["crc"], row.get("target", ""), sorted(row.get("labels", ())), tags,
+        row["path"], row["kind"], row["size"], row["mode"], row["mtime"], hashed, row["crc"],
+        row.get("target", ""), sorted(row.get("labels", ())), tags,
     ]  # fmt: skip

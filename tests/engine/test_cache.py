@@ -37,7 +37,7 @@ def use(cache: Cache) -> None:
     list(cache.files("/home"))
     cache.index_entries([("heads/main", 1, b"t", b"v", b"")], [("a", "heads/main", 1, b"t")])
     cache.indexed("heads/main")
-    cache.newest_indexed("heads/main")
+    cache.versions("heads/main", "00")
     cache.changes("heads/main", "a")
     cache.filters("heads/main")
     cache.close()
@@ -120,11 +120,11 @@ def test_only_entries_with_a_filter_have_one(file: str) -> None:
     assert cache.indexed("heads/main") == {(1, b"t"), (2, b"u")}
 
 
-@pytest.mark.parametrize(("numbers", "newest"), [([], 0), ([1], 1), ([1, 2, 3], 3), ([5, 6], 6), ([1, 3], 0)])
-def test_a_ref_is_indexed_up_to_a_number_if_there_is_no_gap(file: str, numbers: list[int], newest: int) -> None:
+@pytest.mark.parametrize(("prefix", "found"), [("76", [(1, b"t"), (2, b"u")]), ("7678", [(2, b"u")]), ("ff", [])])
+def test_indexed_entries_are_found_by_how_their_versions_start(file: str, prefix: str, found: list[tuple[int, bytes]]) -> None:
     cache = Cache(file)
-    cache.index_entries([("heads/main", number, b"t", b"v", b"") for number in numbers], [])
-    assert cache.newest_indexed("heads/main") == newest
+    cache.index_entries([("heads/main", 1, b"t", b"vw", b""), ("heads/main", 2, b"u", b"vx", b""), ("heads/dev", 3, b"u", b"vx", b"")], [])
+    assert cache.versions("heads/main", prefix) == found
 
 
 def test_numbers_that_no_database_holds_are_no_error(file: str) -> None:

@@ -9,7 +9,7 @@ from tests.engine.parts import a_file, examples
 from kist.engine.entries import Entry, Place
 from kist.engine.nodes import MAX_WEIGHT, MIN_WEIGHT, Child, Inner, Leaf, decode_node, encode_inner, encode_leaf, ends_node
 from kist.engine.records import digest
-from kist.errors import IntegrityError, KistError
+from kist.errors import IntegrityError
 
 PLACE = Place(b"p" * 16, 32, 10, 20)
 OTHER = Place(b"q" * 16, 1, 2, 3)
@@ -161,8 +161,7 @@ def test_a_node_with_changed_bytes_is_readable_or_an_integrity_error(raw: bytes,
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     try:
         node = decode_node(bytes(body), what="it")
-    except KistError as error:
-        assert isinstance(error, IntegrityError)
+    except IntegrityError:
         return
     if isinstance(node, Leaf):
         assert all(node.entry(row) for row in range(len(node)))

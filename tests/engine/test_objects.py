@@ -184,7 +184,8 @@ def test_an_intact_frame_is_told_from_none() -> None:
 
 def test_many_threads_read_through_one() -> None:
     store, placed = written(*RAWS, kind=FrameKind.TREE)
-    objects, wrong = Objects(store, cached_bytes=50), []
+    objects = Objects(store, cached_bytes=50)
+    wrong: list[Wanted] = []
 
     def read() -> None:
         wrong.extend(one for one in placed * 20 if digest(objects.metadata(*one)) != one[0])

@@ -1,5 +1,7 @@
 """Recipes: which chunks make a file, in parts; bytes that are no recipe are an integrity error."""
 
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from kist.engine.objects import Objects, Writer
 from kist.engine.packs import FrameKind
 from kist.engine.recipes import PART_MAX, Part, Recipe, RecipeBuilder, decode_recipe, encode_recipe, load_recipe, walk_chunks, walk_frames
 from kist.engine.records import digest
-from kist.errors import IntegrityError, KistError
+from kist.errors import IntegrityError
 from kist.stores.memory import MemoryStore
 
 PARTS: list[Part] = [(digest(b"%d" % n), Place(b"%016d" % (n % 3), n, 10, 20), 20) for n in range(10)]
@@ -84,10 +86,8 @@ def test_a_recipe_with_changed_bytes_is_a_recipe_or_an_integrity_error(data: st.
     body = bytearray(RAW)
     for _ in range(data.draw(st.integers(1, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(IntegrityError):
         assert len(list(decode_recipe(bytes(body), what="it").children())) == 10
-    except KistError as error:
-        assert isinstance(error, IntegrityError)
 
 
 @given(st.binary(max_size=300))

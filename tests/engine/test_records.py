@@ -1,5 +1,6 @@
 """Sealed objects, `format`, versions and ref entries: bytes that are not what format 1 says are refused, whatever they are."""
 
+import contextlib
 import json
 import math
 
@@ -28,7 +29,7 @@ from kist.engine.records import (
     slot_seq,
     unseal,
 )
-from kist.errors import IntegrityError, KistError, Unsupported
+from kist.errors import IntegrityError, Unsupported
 
 PLACE = Place(b"p" * 16, 32, 10, 20)
 VERSION = VersionRecord(
@@ -141,10 +142,8 @@ def test_a_record_with_changed_bytes_is_a_record_or_an_integrity_error(record: m
     body = bytearray(encode(record))
     for _ in range(data.draw(st.integers(1, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(IntegrityError):
         decode(bytes(body), type(record), what="it")
-    except KistError as error:
-        assert isinstance(error, IntegrityError)
 
 
 @each_record

@@ -107,7 +107,7 @@ def test_an_earlier_version_is_as_it_was(repo: Repository) -> None:
 
 def test_an_empty_repository_is_empty() -> None:
     repo = repository()
-    assert repo.tree() == list(repo.walk()) == repo.log() == []
+    assert [*repo.tree(), *repo.walk(), *repo.log()] == []
     assert repo.branches() == repo.tags() == {}
     assert repo.stat("").files == 0
     with pytest.raises(NotFound):
@@ -512,7 +512,11 @@ def test_a_deletion_meets_a_change(repo: Repository, store: MemoryStore) -> None
 
 def test_a_tag_that_another_was_faster_with_is_taken(repo: Repository, store: MemoryStore) -> None:
     repo.save("a.csv", b"2")
-    faulty = FaultyStore(store, on_stall=lambda *_: repo.tag("good", "v1") and None)
+
+    def faster(*_: object) -> None:
+        repo.tag("good", "v1")
+
+    faulty = FaultyStore(store, on_stall=faster)
     faulty.fail_next(Fault.STALL, verb="create", key="refs/tags/good")
     with pytest.raises(AlreadyExists):
         repository(faulty).tag("good", "v2")

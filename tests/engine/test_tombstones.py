@@ -195,7 +195,7 @@ def test_what_a_tombstone_names_is_stored_again_from_where_it_lies() -> None:
     tomb(guarded.store, guarded.old.pack, "")
     guarded.guard.before()
     assert guarded.writer.written[guarded.id].pack != guarded.old.pack
-    assert guarded.store.head(pack_key(guarded.writer.written[guarded.id].pack))
+    assert guarded.store.head(pack_key(guarded.writer.written[guarded.id].pack)).size_bytes > 0
 
 
 def test_what_is_gone_is_stored_again_from_its_source() -> None:

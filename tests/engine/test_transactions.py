@@ -45,11 +45,15 @@ def test_nothing_is_seen_before_the_end(repo: Repository) -> None:
 
 
 def test_an_exception_undoes_everything(repo: Repository) -> None:
+    def give_up() -> None:
+        with repo.transaction() as change:
+            change.put("new", b"5")
+            change.delete("a")
+            raise ZeroDivisionError
+
     before = held(repo)
-    with pytest.raises(ZeroDivisionError), repo.transaction() as change:
-        change.put("new", b"5")
-        change.delete("a")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        give_up()
     assert held(repo) == before
     assert len(repo.log()) == 1
 

@@ -64,7 +64,7 @@ def expected_listing(model: Model, folder: str) -> list[tuple[str, Entry | None,
     """Return path, entry, files and bytes of what lies right in a folder."""
     prefix = f"{folder}/" if folder else ""
     names = dict.fromkeys(path[len(prefix) :].partition("/")[0] for path in model if path.startswith(prefix))
-    rows = []
+    rows: list[tuple[str, Entry | None, int, int]] = []
     for path in sorted((prefix + name for name in names), key=sort_key):
         entry = model.get(path)
         inside = [one for name, one in model.items() if name.startswith(f"{path}/") and one.kind == "file"]
@@ -105,7 +105,7 @@ def test_an_update_that_changes_nothing_gives_the_same_tree(seed: int, size: int
     root = shelf.build(model)
     missing: dict[str, Entry | None] = {"not there": None, "zzz": None, "\x01\x01": None}
     assert shelf.update(root, {}).id == root.id
-    assert shelf.update(root, dict(list(model.items())[::3]) | missing).id == root.id
+    assert shelf.update(root, {**dict(list(model.items())[::3]), **missing}).id == root.id
 
 
 @settings(max_examples=examples(15), deadline=None)
@@ -297,7 +297,7 @@ def test_a_node_that_is_not_where_its_first_path_says_is_an_integrity_error() ->
 def test_an_empty_tree_has_nothing() -> None:
     trees = Shelf().trees
     assert trees.get(EMPTY, "a") is None
-    assert list(trees.below(EMPTY, "")) == list(trees.listing(EMPTY, "")) == list(trees.nodes(EMPTY, set())) == []
+    assert [*trees.below(EMPTY, ""), *trees.listing(EMPTY, ""), *trees.nodes(EMPTY, set())] == []
     assert trees.totals(EMPTY, "") == (0, 0, 0)
 
 

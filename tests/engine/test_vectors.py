@@ -174,9 +174,8 @@ def test_parts_of_a_recipe(vector: Vector) -> None:
 
 def entry(row: Vector) -> Entry:
     """Return the entry that a vector describes."""
-    sizes = {name: bytes.fromhex(row[name]) for name in ("hash", "recipe", "sha256") if name in row}
-    rest = {name: value for name, value in row.items() if name not in {*sizes, "place", "labels"}}
-    return Entry(**rest, **sizes, place=place(row.get("place")), labels=tuple(row.get("labels", ())))
+    found: Vector = {name: bytes.fromhex(value) if name in {"hash", "recipe", "sha256"} else value for name, value in row.items()}
+    return Entry(**{**found, "place": place(row.get("place")), "labels": tuple(row.get("labels", ()))})
 
 
 def test_leaf() -> None:

@@ -126,7 +126,7 @@ def test_nothing_is_changed_by_looking(lab: Lab) -> None:
     assert {key: lab.store.get(key) for key in keys(lab.store)} == before
 
 
-def test_no_changed_byte_of_any_object_is_overlooked(tmp_path: Path) -> None:
+def test_no_changed_byte_of_any_object_is_overlooked() -> None:
     store = a_store()
     repo = repository(store)
     repo.save("a", b"content that compresses " * 20)

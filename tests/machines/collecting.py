@@ -29,7 +29,7 @@ from kist.engine.refs import entry_seal
 from kist.engine.repository import Repository
 from kist.engine.rooms import Rooms
 from kist.engine.states import record_of
-from kist.errors import AlreadyExists, Conflict, IntegrityError, InvalidInput, NotFound, StoreError, Unsupported
+from kist.errors import AlreadyExists, Conflict, IntegrityError, InvalidInput, KistError, NotFound, StoreError, Unsupported
 from kist.models import Version
 from kist.stores.memory import MemoryStore
 from kist.testing.clock import VirtualClock
@@ -37,9 +37,9 @@ from kist.testing.faulty import Fault, FaultyStore
 from kist.testing.simulation import Call, MachineClock, Simulation, SteppedStore, Task, repeatable_ids
 
 GRACE = timedelta(hours=24)
-PATHS = ("a", "b", "c", "d/x", "d/y", "e/x")
+PATHS = ("a", "b", "d/x")
 PAGE = 6
-BRANCHES = 3
+BRANCHES = 2
 LONG_AGO = 1_700_000_000_000_000_001
 LATE_FAULTS = "a crash or an error between a ref entry that came too late and the look after it"
 
@@ -210,6 +210,7 @@ class Machine:
     looked: datetime | None = None
     faulted: bool = False
     late: bool = False
+    saved: list[bytes] = field(default_factory=list)
 
 
 class World:
@@ -235,7 +236,6 @@ class World:
         self.branches = {"main"}
         self.counts: Counter[str] = Counter()
         self._checked = 0
-        self._saved: list[bytes] = []
         self._names = 0
         self.machines: dict[str, Machine] = {}
         for number, kind in enumerate(machines):
@@ -269,7 +269,7 @@ class World:
 
     def begin(self, machine: Machine, kind: str, dice: random.Random) -> None:
         """Let a machine start something."""
-        label, work, end = getattr(self, f"_{kind}")(dice)
+        label, work, end = getattr(self, f"_{kind}")(machine, dice)
         machine.does = kind
         machine.end, machine.faulted, machine.late, machine.looked = end, False, False, None
         self.simulation.note(f"{machine.name}: BEGINS {label}")
@@ -398,8 +398,8 @@ class World:
 
     # Kinds of work: a label, what to do, and what to look at once it is acknowledged
 
-    def _save(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
-        path, data, branch, again = dice.choice(PATHS), self._content(dice), self._branch(dice), dice.random() < 0.7
+    def _save(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        path, data, branch, again = dice.choice(PATHS), self._content(machine, dice), self._branch(dice), dice.random() < 0.7
         concurrent = dice.choice(("conflict", "order"))
 
         def work(repo: Repository) -> Version:
@@ -407,7 +407,7 @@ class World:
 
         return f"save {path} ({len(data)} bytes) on {branch}", work, self._expect({path: data})
 
-    def _save_folder(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+    def _save_folder(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         (folder, inside), path, branch = dice.choice(folders()), dice.choice(("d", "e")), self._branch(dice)
         wanted = {f"{path}/{name}": data for name, data in inside.items()}
 
@@ -416,9 +416,9 @@ class World:
 
         return f"save folder {folder[-1]} as {path} on {branch}", work, self._expect(wanted)
 
-    def _change(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+    def _change(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         branch = self._branch(dice)
-        puts = {dice.choice(PATHS): self._content(dice) for _ in range(dice.randrange(1, 5))}
+        puts = {dice.choice(PATHS): self._content(machine, dice) for _ in range(dice.randrange(1, 5))}
 
         def work(repo: Repository) -> Version:
             with repo.transaction(branch=branch, concurrent="order") as change:
@@ -428,12 +428,15 @@ class World:
 
         return f"put {sorted(puts)} on {branch}", work, self._expect(dict(puts))
 
-    def _delete(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
-        path, branch = dice.choice(PATHS), self._branch(dice)
+    def _delete(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        branch = self._branch(dice)
+        path = dice.choice(self._paths(branch))
         return f"delete {path} on {branch}", lambda repo: repo.delete(path, branch=branch), self._expect({path: None})
 
-    def _move(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
-        (source, target), branch = dice.sample(PATHS, 2), self._branch(dice)
+    def _move(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        branch = self._branch(dice)
+        source = dice.choice(self._paths(branch))
+        target = dice.choice([path for path in PATHS if path != source])
 
         def work(repo: Repository) -> Version:
             with repo.transaction(branch=branch, concurrent="order") as change:
@@ -444,8 +447,9 @@ class World:
 
         return f"move {source} to {target} on {branch}", work, self._expect({source: None})
 
-    def _copy(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
-        old, source, target, branch = self._old(dice), dice.choice(PATHS), dice.choice(PATHS), self._branch(dice)
+    def _copy(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+        old, target, branch = self._old(dice), dice.choice(PATHS), self._branch(dice)
+        source = dice.choice(sorted(self.acknowledged.get(old, {})) or PATHS)
 
         def work(repo: Repository) -> Version:
             with repo.transaction(branch=branch, concurrent="order") as change:
@@ -456,11 +460,11 @@ class World:
 
         return f"copy {source} of {old[:12]} to {target} on {branch}", work, self._expect({})
 
-    def _merge(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+    def _merge(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         ref, branch = self._branch(dice), self._branch(dice)
         return f"merge {ref} into {branch}", lambda repo: repo.merge(ref, branch=branch, concurrent="order"), self._expect({})
 
-    def _fork(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+    def _fork(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         old, name = self._old(dice), self._name("branch") if len(self.branches) < BRANCHES else "main"
 
         def end(_result: object) -> None:
@@ -468,11 +472,11 @@ class World:
 
         return f"branch {name} at {old[:12]}", lambda repo: repo.branch(name, old), end
 
-    def _tag(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+    def _tag(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         old, name = self._old(dice), self._name("tag")
         return f"tag {name} at {old[:12]}", lambda repo: repo.tag(name, old), lambda _result: None
 
-    def _forget(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+    def _forget(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         known = sorted({entry.version for entry in self.oracle.entries.values()} - self.oracle.heads() - self.oracle.forgotten)
         chosen = [version.hex() for version in known if dice.random() < 0.85]
         self.forgetting |= set(chosen)
@@ -482,7 +486,7 @@ class World:
 
         return f"forget {[version[:12] for version in chosen]}", work, lambda _result: None
 
-    def _read(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+    def _read(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         kept = sorted(set(self.acknowledged) - self.forgetting)
         version = dice.choice(kept) if kept else ""
 
@@ -500,7 +504,7 @@ class World:
 
         return f"read {version[:12]}", work, end
 
-    def _collect(self, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
+    def _collect(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         del dice
         return "collect", lambda repo: repo.collect(), lambda _result: None
 
@@ -514,6 +518,12 @@ class World:
     def _branch(self, dice: random.Random) -> str:
         return "main" if dice.random() < 0.6 else dice.choice(sorted(self.branches))
 
+    def _paths(self, branch: str) -> list[str]:
+        """Return what lies on a branch just now, or something."""
+        with contextlib.suppress(KistError):
+            return sorted(info.path for info in self.fresh().walk(ref=branch) if info.kind == "file") or [*PATHS]
+        return [*PATHS]
+
     def _old(self, dice: random.Random) -> str:
         """Return some version, rather one that is about to be forgotten."""
         known = sorted({entry.version for entry in self.oracle.entries.values()} - self.oracle.forgotten)
@@ -521,14 +531,14 @@ class World:
         picks = going if going and dice.random() < 0.5 else known
         return dice.choice(picks).hex() if picks else "v1"
 
-    def _content(self, dice: random.Random) -> bytes:
-        """Return what was never saved before, or something that was: rather what no version needs any more, for that may go any time."""
-        if not self._saved or dice.random() < 0.2:
+    def _content(self, machine: Machine, dice: random.Random) -> bytes:
+        """Return what was never saved before, or what this machine saved: rather what no version needs any more, for that may go any time."""
+        if not machine.saved or dice.random() < 0.25:
             self._names += 1
-            self._saved.append(b"only once %d" % self._names if dice.random() < 0.6 else self._large(dice))
-            return self._saved[-1]
-        dying = [data for data in self._saved if not self.oracle.is_needed(data)]
-        return dice.choice(dying) if dying and dice.random() < 0.7 else dice.choice(self._saved)
+            machine.saved.append(b"only once %d" % self._names if dice.random() < 0.6 else self._large(dice))
+            return machine.saved[-1]
+        dying = [data for data in machine.saved if not self.oracle.is_needed(data)]
+        return dice.choice(dying or machine.saved)
 
     @staticmethod
     def _large(dice: random.Random) -> bytes:

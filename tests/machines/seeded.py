@@ -1,12 +1,14 @@
 """Runs of the world of `collecting` in which a seed decides everything."""
 
 import random
+from dataclasses import dataclass
 from datetime import timedelta
 
 from tests.machines.collecting import GRACE, Broken, Machine, World
 
 from kist.stores.budget import submit
 from kist.testing.faulty import Fault
+from kist.testing.simulation import Call
 
 MACHINES = ("writer", "writer", "writer", "collector", "collector", "forgetter", "reader")
 WRITES = (
@@ -29,6 +31,23 @@ WRITES = (
 KINDS = {"writer": WRITES, "collector": ("collect",), "forgetter": ("forget",), "reader": ("read",)}
 FAULTS = (Fault.LOST_RESPONSE, Fault.ERROR_BEFORE, Fault.OWN_WRITE_412, Fault.SPURIOUS_409, Fault.LIST_ERROR)
 TRACE_LINES = 400
+CRASH, FAULTY, RESTART, AWAKE = 0.01, 0.02, 0.05, 0.4
+IDLE = {"writer": (0.5, 1.0), "collector": (0.7, 0.7), "forgetter": (0.6, 0.5), "reader": (0.8, 1.0)}
+STALLS = (0.6, 1.1, 1.1, 2.2, 3.5)
+READS, WRITING = ("get", "get_range", "head", "list", "list_folders"), ("put", "create")
+PLACES = {
+    "writer": (
+        (WRITING, "refs/", 1),
+        (WRITING, "refs/", 1),
+        (("list",), "gc/tomb/", 3),
+        (WRITING, "packs/", 2),
+        (("head", "list"), "", 6),
+        (READS, "", 12),
+    ),
+    "collector": ((WRITING, "gc/tomb/", 3), (("delete",), "packs/", 3), (WRITING, "packs/", 2), (READS, "", 100), (("delete",), "gc/", 3)),
+    "forgetter": ((WRITING, "refs/", 3), (READS, "", 12)),
+    "reader": ((READS, "", 12),),
+}
 
 
 class SeededRun:
@@ -37,6 +56,7 @@ class SeededRun:
     def __init__(self, seed: int, authority: str = "create", *, steps: int = 600) -> None:
         self.seed, self.authority, self.steps = seed, authority, steps
         self.world: World | None = None
+        self._plans: dict[str, Plan | None] = {}
 
     def run(self) -> World:
         """Run to the end.
@@ -68,40 +88,63 @@ class SeededRun:
             earliest = min(machine.until for machine in world.machines.values() if machine.until)
             world.clock.advance(seconds=(earliest - world.clock.now()).total_seconds())
             return
-        world.clock.advance(seconds=dice.randrange(120))
+        world.clock.advance(seconds=dice.randrange(60))
         machine = dice.choice(ready)
         machine.until = None
+        plan = self._plans.get(machine.name)
         if machine.task is None:
             self._idle(world, machine, dice)
-        elif dice.random() < stall_chance(machine):
-            machine.until = world.clock.now() + dice.choice((0.1, 0.6, 1.1, 2.3, 3.5)) * GRACE
-            world.simulation.note(
-                f"{machine.name}: STALLS before {machine.task.pending} for {(machine.until - world.clock.now()) / timedelta(hours=1):.0f} h"
-            )
-            if dice.random() < 0.2:
-                world.go_on(machine)
-        elif dice.random() < 0.01:
+        elif plan and machine.task.pending and plan.is_at(machine.task.pending):
+            self._plans[machine.name] = None
+            machine.until = world.clock.now() + plan.stall
+            world.simulation.note(f"{machine.name}: STALLS before {machine.task.pending} for {plan.stall / timedelta(hours=1):.0f} h")
+        elif dice.random() < CRASH:
             world.crash(machine)
         else:
-            fault = dice.choice(FAULTS) if dice.random() < 0.03 else None
-            world.go_on(machine, calls=1 if fault else dice.choice((1, 2, 4, 8, 16)), fault=fault)
+            fault = dice.choice(FAULTS) if dice.random() < FAULTY else None
+            bursts = (1, 2, 4, 8) if machine.kind == "writer" else (1, 4, 16, 64)
+            world.go_on(machine, calls=1 if fault else dice.choice(bursts), fault=fault)
 
     def _idle(self, world: World, machine: Machine, dice: random.Random) -> None:
-        if dice.random() < 0.3:
-            machine.until = world.clock.now() + dice.random() * GRACE / 2
+        chance, longest = IDLE[machine.kind]
+        if dice.random() < chance:
+            machine.until = world.clock.now() + dice.random() * longest * GRACE
             return
-        if dice.random() < 0.05:
+        if dice.random() < RESTART:
             world.restart(machine)
+        plan = self._plans[machine.name] = draw_plan(machine, dice)
         world.begin(machine, dice.choice(KINDS[machine.kind]), dice)
+        if machine.task and plan:
+            machine.task.stops = plan.stops
 
 
-def stall_chance(machine: Machine) -> float:
-    """Return how likely a machine stalls before its pending call: more likely where it hurts."""
-    pending = machine.task.pending if machine.task else None
-    if pending is None:
-        return 0.0
-    hurts = pending.verb in ("put", "create", "delete") and pending.key.startswith(("refs/", "gc/tomb/", "packs/"))
-    return 0.15 if hurts else 0.01
+@dataclass
+class Plan:
+    """Where somebody who does something falls asleep: at the how-manieth call of some verbs below some key."""
+
+    verbs: tuple[str, ...]
+    prefix: str
+    skip: int
+    stall: timedelta
+
+    def stops(self, call: Call) -> bool:
+        """Say whether a task is to stop before this call, to be looked at."""
+        return call.verb in self.verbs and call.key.startswith(self.prefix)
+
+    def is_at(self, call: Call) -> bool:
+        """Say whether this is the place; called once for each call at which the task stopped."""
+        if not self.stops(call):
+            return False
+        self.skip -= 1
+        return self.skip < 0
+
+
+def draw_plan(machine: Machine, dice: random.Random) -> Plan | None:
+    """Draw where somebody stalls: rather where it hurts."""
+    if dice.random() < AWAKE:
+        return None
+    verbs, prefix, skips = dice.choice(PLACES[machine.kind])
+    return Plan(verbs, prefix, dice.randrange(skips), dice.choice(STALLS) * GRACE)
 
 
 def settle_down(world: World) -> None:

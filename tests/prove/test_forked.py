@@ -143,7 +143,7 @@ class Race:
 
     def _is_overwritten(self, save: Done) -> bool:
         """Say whether this save can't be the last: it was acknowledged before another one of its path began, which was acknowledged too."""
-        return bool(save.version) and any(other.path == save.path and other.version and other.began > save.ended for other in self.done)
+        return bool(save.version) and any(other.path == save.path and other.version and other.began >= save.ended for other in self.done)
 
     def _seen(self) -> tuple[Tree, list[str]]:
         repo = forked(WithoutCreate(self.store), self.clock, every=self.every)

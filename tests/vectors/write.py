@@ -189,7 +189,8 @@ def recipes() -> Vector:
     ends = {"never": [], "by id": [6, 21, 22], "at the greatest length": []}
     return {
         "about": {
-            "parts": "chunk n has an id that starts with the u32 1024 n (ends) or 1024 n + 1; `parts` are the numbers of children of the parts of level 0"
+            "parts": "chunk n has an id that starts with the u32 1024 n (ends) or 1024 n + 1; `parts` says how many children each part "
+            "of level 0 has"
         },
         "vectors": [recipe("chunks", 0, chunks), recipe("parts", 1, parts), recipe("one chunk", 0, chunks[:1])],
         "parts": [
@@ -253,9 +254,10 @@ def nodes() -> Vector:
     return {
         "about": {
             "entries": "members that an entry lacks have the values of the specification",
-            "cuts": "the paths are those of `template` for number 0 to before `count`: {number} with 6 digits, {folder} is number // 100 with 4, {long} is 1000 times x. "
-            "Each is an empty file with mode 644 (octal), time 0 and checksum 0. `nodes` are the lengths of the nodes of each level, from level 0, from left to right. "
-            "`root` is the id of the root where each place is [16 zero bytes, 0, 0, bytes of the node].",
+            "cuts": "the paths are those of `template` for number 0 to before `count`: {number} with 6 digits, {folder} is number // "
+            "100 with 4, {long} is 1000 times x. Each is an empty file with mode 644 (octal), time 0 and checksum 0. `nodes` are the "
+            "lengths of the nodes of each level, from level 0, from left to right. `root` is the id of the root where each place is "
+            "[16 zero bytes, 0, 0, bytes of the node].",
         },
         "vectors": [
             {
@@ -293,8 +295,10 @@ def changes() -> Vector:
         found(None, Entry(path=f"lab/{number % 11:02d}/f{number}", kind="file"))
     return {
         "about": {
-            "bits": "the probes of a path in a filter of so many bytes, in order; bit n is bit n mod 8, from the least significant, of byte n div 8",
-            "filter": "of the paths lab/NN/fN for N from 0 to 1099, NN is N mod 11 with two digits, and the folders above them, the empty path too",
+            "bits": "the probes of a path in a filter of so many bytes, in order; bit n is bit n mod 8, from the least significant, "
+            "of byte n div 8",
+            "filter": "of the paths lab/NN/fN for N from 0 to 1099, NN is N mod 11 with two digits, and the folders above them, the empty "
+            "path too",
         },
         "bits": [
             {"path": path, "bytes": size, "bits": probes(path, size)}

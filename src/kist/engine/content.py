@@ -9,7 +9,7 @@ import mmap
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Buffer, Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
@@ -22,12 +22,14 @@ from kist.engine.packs import FrameKind
 from kist.engine.recipes import Part, RecipeBuilder, load_recipe, walk_chunks
 from kist.engine.records import digest
 from kist.errors import IntegrityError, InvalidInput
+from kist.stores.budget import map_ordered
 
 __all__ = ["Content", "ContentReader", "Ingester", "ReadInto", "chunk_batches", "crc32c"]
 
 BUFFER_BYTES = 8 << 20
 AHEAD_BYTES = 8 << 20
 CACHED_CHUNKS = 128
+BATCHES_AHEAD = 2
 CHUNK_BYTES = 64 << 10
 PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 MAX_RECIPES = 16
@@ -144,18 +146,26 @@ def chunk_batches(objects: Objects, entry: Entry, *, batch_bytes: int = AHEAD_BY
         StoreError: the store failed.
     """
     total = 0
+    for chunks in map_ordered(partial(_read_batch, objects), _batches(_chunks(objects, entry), batch_bytes), window=BATCHES_AHEAD):
+        for raw in chunks:
+            total += len(raw)
+            yield raw
+    if total != entry.size:
+        raise IntegrityError(f"{entry.path!r} has {total} bytes of content where its entry says {entry.size}")
+
+
+def _batches(chunks: Iterator[Part], batch_bytes: int) -> Iterator[list[Part]]:
+    """Group chunks by a few MiB of content."""
     batch: list[Part] = []
     waiting = 0
-    for part in _chunks(objects, entry):
+    for part in chunks:
         batch.append(part)
         waiting += part[2]
         if waiting >= batch_bytes:
-            yield from _read_batch(objects, batch)
-            total, waiting, batch = total + waiting, 0, []
+            yield batch
+            batch, waiting = [], 0
     if batch:
-        yield from _read_batch(objects, batch)
-    if total + waiting != entry.size:
-        raise IntegrityError(f"{entry.path!r} has {total + waiting} bytes of content where its entry says {entry.size}")
+        yield batch
 
 
 def _chunks(objects: Objects, entry: Entry) -> Iterator[Part]:
@@ -167,13 +177,13 @@ def _chunks(objects: Objects, entry: Entry) -> Iterator[Part]:
     yield from walk_chunks(objects, load_recipe(objects, entry.recipe, entry.place))
 
 
-def _read_batch(objects: Objects, batch: list[Part]) -> Iterator[bytes]:
-    frames = dict(objects.read_all([(chunk, place) for chunk, place, _ in {part[0]: part for part in batch}.values()]))
+def _read_batch(objects: Objects, batch: list[Part]) -> list[bytes]:
+    """Return the content of some chunks, in order."""
+    frames = dict(objects.read_all(list({chunk: (chunk, place) for chunk, place, _ in batch}.values())))
     for chunk, _, size in batch:
-        raw = frames[chunk]
-        if len(raw) != size:
-            raise IntegrityError(f"chunk {chunk.hex()} has {len(raw)} bytes where its recipe says {size}")
-        yield raw
+        if len(frames[chunk]) != size:
+            raise IntegrityError(f"chunk {chunk.hex()} has {len(frames[chunk])} bytes where its recipe says {size}")
+    return [frames[chunk] for chunk, _, _ in batch]
 
 
 class ContentReader(io.RawIOBase):

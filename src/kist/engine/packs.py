@@ -2,9 +2,11 @@
 
 import mmap
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import cast
 
 import zstandard
 from blake3 import blake3
@@ -211,12 +213,22 @@ def open_frame(place: Place, data: bytes | memoryview) -> bytes:
         try:
             if zstandard.frame_content_size(payload) != raw_size:
                 raise damaged(place, "its compressed size is wrong")
-            raw = zstandard.ZstdDecompressor().decompress(payload, max_output_size=raw_size, allow_extra_data=False)
+            raw = _decompressor().decompress(payload, max_output_size=raw_size, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise damaged(place, str(error)) from error
     if len(raw) != raw_size:
         raise damaged(place, f"it has {len(raw)} bytes instead of {raw_size}")
     return raw
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    """Return this thread's decompressor: making one costs more than most frames."""
+    if not hasattr(_mine, "decompressor"):
+        _mine.decompressor = zstandard.ZstdDecompressor()
+    return cast(zstandard.ZstdDecompressor, _mine.decompressor)
+
+
+_mine = threading.local()
 
 
 def damaged(place: Place, why: str) -> IntegrityError:

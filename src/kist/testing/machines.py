@@ -233,7 +233,7 @@ class RepositoryMachine(RuleBasedStateMachine):
 
     @rule(path=PATHS, files=FOLDERS, branch=BRANCHES)
     def save_folder(self, path: str, files: dict[str, bytes], branch: str) -> None:
-        found: Tree = {path: None} | {f"{path}/{above}": None for one in files for above in above_of(one)}
+        found: Tree = dict.fromkeys([path, *(f"{path}/{above}" for one in files for above in above_of(one))])
         found |= {f"{path}/{one}": content for one, content in files.items()}
         with self.local(files) as top:
             self.both(branch, lambda tree: put(tree, path, found), lambda: self.repo.save(path, top, branch=branch))
@@ -377,10 +377,11 @@ class RepositoryMachine(RuleBasedStateMachine):
         """Expect an error of exactly this class."""
         try:
             act()
-        except KistError as found:
-            assert type(found) is error, found
+        except KistError as caught:
+            found = caught
         else:
             raise AssertionError(f"{error.__name__} was expected")
+        assert type(found) is error, found
 
     def compare(self, repo: Repository, ref: str, tree: Tree) -> None:
         """Compare all that a ref holds."""

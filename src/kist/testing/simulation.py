@@ -37,13 +37,17 @@ class Call:
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """A piece of work of one actor. `pending` is the call before which it stands, None once it is done; then it has a `result` or an `error`."""
+    """A piece of work of one actor. `pending` is the call before which it stands, None once it is done; then it has a `result` or an `error`.
+
+    It stops early before a call for which `stops` says so.
+    """
 
     name: str
     pending: Call | None = None
     result: object = None
     error: BaseException | None = None
     calls: int = 0
+    stops: Callable[[Call], bool] = lambda _call: False
     _more: int = 0
     _crashing: bool = False
     _go: threading.Lock = field(default_factory=threading.Lock)
@@ -124,7 +128,7 @@ class Simulation:
         if task._crashing:  # noqa: SLF001
             raise Crashed
         call = Call(verb, key)
-        if task._more:  # noqa: SLF001
+        if task._more and not task.stops(call):  # noqa: SLF001
             task._more -= 1  # noqa: SLF001
         else:
             task.pending = call
