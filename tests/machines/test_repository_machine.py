@@ -41,10 +41,10 @@ class LocalMachine(RepositoryMachine):
 
 def machine(kind: type[RepositoryMachine], *, count: int) -> type:
     case: type = kind.TestCase
-    case.settings = settings(max_examples=examples(count), stateful_step_count=50, deadline=None, suppress_health_check=CHECKS)  # type: ignore[attr-defined]  # Hypothesis's way
+    case.settings = settings(max_examples=examples(count), stateful_step_count=30, deadline=None, suppress_health_check=CHECKS)  # type: ignore[attr-defined]  # Hypothesis's way
     return case
 
 
-TestMemory = machine(RepositoryMachine, count=50)
-TestFork = machine(ForkMachine, count=25)
+TestMemory = machine(RepositoryMachine, count=30)
+TestFork = machine(ForkMachine, count=20)
 TestLocal = machine(LocalMachine, count=5)

@@ -1,6 +1,5 @@
 """What a branch holds now: its one head, or the merge of its heads (format 1, §8.2)."""
 
-from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -152,18 +151,3 @@ class States:
                 flags[above[0]] = flags.get(above[0], 0) | flag
                 todo[above[0]] = above
         return sorted((one for one in found), key=lambda one: (self.record(*one).number, one[0]))
-
-
-def is_ancestor(states: States, version: bytes, of: Iterable[Parent], *, number: int) -> bool:
-    """Say whether a version is one of others, or an ancestor of one; `number` is that of the version, below which nothing need be read."""
-    todo, seen = list(of), set()
-    while todo:
-        parent = todo.pop()
-        if parent[0] == version:
-            return True
-        if parent[0] not in seen:
-            seen.add(parent[0])
-            record = states.record(*parent)
-            if record.number > number:
-                todo += record.parents
-    return False
