@@ -92,7 +92,7 @@ class Session:
             StoreError: the store failed; the outcome may be unknown, and the message says so then.
         """
         rooms, start, change, txn = self._rooms, self.state, made, new_txn()
-        if not made.changed.count and not always:
+        if not made.changed.count and not always and len(self.state.heads) < 2:  # noqa: PLR2004 - no one head has the state of several
             if self.writer.reused:
                 self.guard().before()  # content that was read again heals what was found damaged
             return None
