@@ -119,7 +119,7 @@ class Repository:
             change = Transaction(self._rooms, saver, session.state.root)
             change.check_above(path)
             if isinstance(source, str | os.PathLike):
-                old = self._rooms.trees.below(session.state.root, path)
+                old = self._rooms.trees.keyed_below(session.state.root, path)
                 made = session.made(saver.folder(path, source, old, meta=meta, ignore=tuple(ignore)))
             else:
                 change.put(path, source, meta=meta)

@@ -28,6 +28,7 @@ from kist.errors import IntegrityError, InvalidInput, NotFound
 __all__ = ["Meta", "Progress", "Saver", "Skipped"]
 
 Skipped = Callable[[str, str], None]
+Keyed = tuple[bytes, Entry]
 FRESH_NS, COARSE_NS = 50_000_000, 2_000_000_000
 REREADS = 2
 BATCH_FILES, BATCH_CHANGES = 128, 1000
@@ -80,14 +81,14 @@ class Saver:
         """Recipes of the parent version that can't be read any more: what they listed was stored anew, which is worth a version."""
 
     def folder(
-        self, path: str, source: str | os.PathLike[str], old: Iterator[Entry], *, meta: Meta, ignore: tuple[str, ...]
+        self, path: str, source: str | os.PathLike[str], old: Iterator[Keyed], *, meta: Meta, ignore: tuple[str, ...]
     ) -> Iterator[Change]:
         """Yield the changes that make `path` equal to a file or folder of this machine.
 
         Args:
             path: where in the tree; empty for the whole tree.
             source: a path on this machine.
-            old: the entries at and below `path`, in order.
+            old: the entries at and below `path`, each with its sort key, in order.
             meta: what to say of `path` itself.
             ignore: gitignore patterns.
 
@@ -122,40 +123,38 @@ class Saver:
         return _file(path, content, mtime_ns=mtime_ns, mode=mode, old=old, lost=self.lost)
 
     def _compared(
-        self, path: str, source: str | os.PathLike[str], old: Iterator[Entry], ignore: tuple[str, ...]
+        self, path: str, source: str | os.PathLike[str], old: Iterator[Keyed], ignore: tuple[str, ...]
     ) -> Iterator[tuple[bytes, Entry | Pending | None, Entry | None]]:
         """Yield sort key, what is there now (None: nothing) and what was there, side by side in order."""
         root = os.path.realpath(source)
         known = self._cache.files(root) if self._cache else iter(())
         gone: list[bytes] = []
         known_one, old_one = next(known, None), next(old, None)
-        old_key = sort_key(old_one.path) if old_one else b""
         base, base_key = (f"{path}/", sort_key(path) + b"\0") if path else ("", b"")
         for item in scan(source, ignore=ignore, skipped=self._skipped):
-            self._progress(1, 0)
             local_key = sort_key(item.path)
             where, key = (base + item.path, base_key + local_key) if item.path else (path, sort_key(path))
             if not where:
                 if item.kind != "folder":
                     raise InvalidInput(f"the whole tree can't be the file {item.local}: give it a name")
                 continue
-            while old_one is not None and old_key < key:
-                yield old_key, None, old_one
+            while old_one is not None and old_one[0] < key:
+                yield old_one[0], None, old_one[1]
                 old_one = next(old, None)
-                old_key = sort_key(old_one.path) if old_one else b""
             while known_one is not None and known_one[0] < local_key:
                 gone.append(known_one[0])
                 known_one = next(known, None)
             remembered = known_one[1] if known_one is not None and known_one[0] == local_key else None
-            same = old_one if old_one is not None and old_key == key else None
-            yield key, self._judge(item, local_key, where, same, remembered), same
+            same = old_one[1] if old_one is not None and old_one[0] == key else None
+            found = self._judge(item, local_key, where, same, remembered)
+            if found is not same or not item.path:
+                yield key, found, same
             if same is not None:
                 old_one = next(old, None)
-                old_key = sort_key(old_one.path) if old_one else b""
             if remembered is not None:
                 known_one = next(known, None)
         while old_one is not None:
-            yield sort_key(old_one.path), None, old_one
+            yield old_one[0], None, old_one[1]
             old_one = next(old, None)
         gone += [known_one[0]] if known_one else []
         self._seen = root, gone + [key for key, _ in known]
@@ -163,20 +162,22 @@ class Saver:
     def _judge(self, item: Item, key: bytes, path: str, old: Entry | None, value: bytes | None) -> Entry | Pending:
         """Return the entry of something that was found, if it need not be read."""
         if item.kind != "file":
+            self._progress(1, 0)
             return _with_meta(Entry(path=path, kind=item.kind, mtime_ns=item.mtime_ns, mode=item.mode, target=item.target), old)
         sign = signature(item.size, item.mtime_ns, item.ctime_ns, item.inode, item.device)
         if value is not None and value.startswith(sign):
             if old is not None and old.kind == "file" and value.startswith(old.hash, len(sign)):
-                self._progress(0, item.size)
+                self._progress(1, item.size)
                 self.writer.stats.reused_bytes += item.size
                 if old.mtime_ns == item.mtime_ns and old.mode == item.mode:
                     return old
                 return msgspec.structs.replace(old, mtime_ns=item.mtime_ns, mode=item.mode)
             known = decode_known(value)
             if (known.place or not item.size) and self._is_still_stored(item, known):
-                self._progress(0, item.size)
+                self._progress(1, item.size)
                 content = Content(item.size, known.hash, known.crc32c, known.recipe, known.place)
                 return _file(path, content, mtime_ns=item.mtime_ns, mode=item.mode, old=old)
+        self._progress(1, 0)
         return Pending(item, key, path, old, sign)
 
     def _is_still_stored(self, item: Item, known: KnownFile) -> bool:

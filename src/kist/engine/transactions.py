@@ -47,7 +47,8 @@ class Transaction:
         check_path(path, root=is_local)
         self.check_above(path)
         if isinstance(source, str | os.PathLike):
-            for key, entry in list(self._saver.folder(path, source, self._below(path), meta=meta, ignore=())):
+            keyed = ((sort_key(entry.path), entry) for entry in self._below(path))
+            for key, entry in list(self._saver.folder(path, source, keyed, meta=meta, ignore=())):
                 self._set(key, entry)
             return
         old = self._get(path)

@@ -105,9 +105,15 @@ class Trees:
 
     def below(self, root: Root, path: str) -> Iterator[Entry]:
         """Yield the entry of a path, then all below it; for the empty path the whole tree."""
+        return (entry for _, entry in self.keyed_below(root, path))
+
+    def keyed_below(self, root: Root, path: str) -> Iterator[tuple[bytes, Entry]]:
+        """Yield what `below` does, each with its sort key."""
         if path and (entry := self.get(root, path)) is not None:
-            yield entry
-        yield from self.entries(root, start=range_start(path), stop=range_stop(path))
+            yield sort_key(path), entry
+        for leaf, low, high in self.rows(root, start=range_start(path), stop=range_stop(path)):
+            for row in range(low, high):
+                yield leaf.keys[row], leaf.entry(row)
 
     def rows(self, root: Root, *, start: bytes = b"", stop: bytes | None = None) -> Iterator[tuple[Leaf, int, int]]:
         """Yield leaves with the range of their rows that lies in ``start <= sort key < stop``."""
