@@ -85,7 +85,10 @@ class ForkCollectMachine(CollectMachine):
 
 
 SETTINGS = settings(
-    max_examples=examples(15), stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(15),
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TestCollectMachine = CollectMachine.TestCase
 TestCollectMachine.settings = SETTINGS
