@@ -1,4 +1,4 @@
-"""A small world for the proof of collecting: a repository, machines that work on it, and an oracle that knows every frame that was ever stored."""
+"""A small world for the proof of collecting: a repository, machines, and an oracle that knows every frame that was ever stored."""
 
 import contextlib
 import io
@@ -17,6 +17,7 @@ from typing import Self
 from unittest import mock
 
 from kist.engine.chunker import chunker
+from kist.engine.commits import Concurrent
 from kist.engine.content import chunk_batches
 from kist.engine.entries import Entry
 from kist.engine.index import load_footer
@@ -60,7 +61,7 @@ def blocks() -> tuple[bytes, ...]:
 
 @cache
 def folders() -> tuple[tuple[str, Content], ...]:
-    """Return some folders of this machine with what they hold, made once: a file that is younger than a moment is never remembered as unchanged."""
+    """Return some folders of this machine with what they hold, made once: a younger file is never remembered as unchanged."""
     home = Path(tempfile.mkdtemp(prefix="kist-collecting-"))
     made = []
     for number in range(4):
@@ -105,7 +106,7 @@ class WatchedStore(MemoryStore):
 class Oracle:
     """Knows which frames each published version needs and which packs hold them, and notes at once when one is lost.
 
-    `holes` are frames that were gone already when a version that needs them was published, by a writer who stalled for longer than the protocol allows.
+    `holes` are frames that were gone already when a version that needs them was published, by a writer who stalled too long.
     """
 
     def __init__(self, form: bytes, *, is_late: Callable[[], bool]) -> None:
@@ -400,7 +401,7 @@ class World:
 
     def _save(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         path, data, branch, again = dice.choice(PATHS), self._content(machine, dice), self._branch(dice), dice.random() < 0.7
-        concurrent = dice.choice(("conflict", "order"))
+        concurrent: Concurrent = dice.choice(("conflict", "order"))
 
         def work(repo: Repository) -> Version:
             return repo.save(path, data if again else io.BytesIO(data), branch=branch, concurrent=concurrent)
@@ -409,7 +410,7 @@ class World:
 
     def _save_folder(self, machine: Machine, dice: random.Random) -> tuple[str, Work, Callable[[object], None]]:
         (folder, inside), path, branch = dice.choice(folders()), dice.choice(("d", "e")), self._branch(dice)
-        wanted = {f"{path}/{name}": data for name, data in inside.items()}
+        wanted: dict[str, bytes | None] = {f"{path}/{name}": data for name, data in inside.items()}
 
         def work(repo: Repository) -> Version:
             return repo.save(path, folder, branch=branch, concurrent="order")
@@ -532,7 +533,7 @@ class World:
         return dice.choice(picks).hex() if picks else "v1"
 
     def _content(self, machine: Machine, dice: random.Random) -> bytes:
-        """Return what was never saved before, or what this machine saved: rather what no version needs any more, for that may go any time."""
+        """Return what was never saved before, or what this machine saved: rather what no version needs any more."""
         if not machine.saved or dice.random() < 0.25:
             self._names += 1
             machine.saved.append(b"only once %d" % self._names if dice.random() < 0.6 else self._large(dice))

@@ -1,4 +1,4 @@
-"""Collecting beside writers, forgetters, readers and a second collector: on the real code, with a clock, a store and an order that the test decides."""
+"""Collecting beside writers, forgetters, readers and a second collector: real code, in an order that the test decides."""
 
 import random
 
@@ -27,7 +27,7 @@ def test_no_order_of_calls_that_a_seed_draws_breaks_a_promise(authority: str, bl
 
 
 class CollectMachine(RuleBasedStateMachine):
-    """Three writers, two collectors, a forgetter and a reader; Hypothesis decides who makes how many calls, what fails, who stalls and who crashes."""
+    """Three writers, two collectors, a forgetter and a reader; Hypothesis decides who acts, fails, stalls and crashes."""
 
     authority = "create"
     world: World

@@ -1,10 +1,11 @@
 """Several actors on one store, one at a time, in an order that the test decides.
 
-An actor's work runs on a thread of its own, and stops before each call of its store until `Simulation.resume` lets it go on: between any two
-calls of one actor a test can let others act, let days pass, make the call fail, or end the actor for good. Nothing else may run meanwhile, so
-that the same decisions, with `repeatable_ids`, give the same run, call by call.
+An actor's work runs on a thread of its own, and stops before each call of its store until `Simulation.resume` lets it go on: between any
+two calls of one actor a test can let others act, let days pass, make the call fail, or end the actor for good. Nothing else may run
+meanwhile, so that the same decisions, with `repeatable_ids`, give the same run, call by call.
 """
 
+import builtins
 import os
 import random
 import threading
@@ -37,7 +38,7 @@ class Call:
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """A piece of work of one actor. `pending` is the call before which it stands, None once it is done; then it has a `result` or an `error`.
+    """A piece of work of one actor. `pending` is the call before which it stands; once it is done it has a `result` or an `error`.
 
     It stops early before a call for which `stops` says so.
     """
@@ -108,7 +109,7 @@ class Simulation:
         self._back.acquire()
         self._current = None
         if task.done:
-            self._tasks.remove(task)
+            self._tasks.remove(task)  # type: ignore[unreachable]  # it ends on another thread meanwhile
 
     def crash(self, task: Task) -> None:
         """End a task before its pending call; it makes no call any more."""
@@ -185,7 +186,7 @@ class SteppedStore:
                 return
             start_after = page[-1].key
 
-    def list_folders(self, prefix: str) -> "list[str]":
+    def list_folders(self, prefix: str) -> builtins.list[str]:
         """See `kist.stores.protocols.List`."""
         self._simulation.called("list_folders", prefix)
         return self._store.list_folders(prefix)
