@@ -177,6 +177,12 @@ class Oracle:
         """Return the versions whose content must be kept."""
         return {entry.version for entry in self.entries.values()} - self.forgotten | self.heads()
 
+    def had(self, path: str, data: bytes | None) -> bool:
+        """Say whether any version had this at a path."""
+        records = [record_of(entry) for entry in self.entries.values()]
+        entries = [self._rooms.trees.get(Root(record.tree, record.place), path) for record in records]
+        return data is not None and any(entry is not None and entry.hash == digest(data) for entry in entries)
+
     def is_needed(self, data: bytes) -> bool:
         """Say whether some version has a file that starts with this chunk or is it."""
         first = digest(data if len(data) < 1 << 14 else blocks_start(data))
@@ -368,7 +374,7 @@ class World:
             return
         found = content_of(self.fresh(), version.id)
         for path, data in wanted.items():
-            if found.get(path) != data and not any(content.get(path) == data for content in self.acknowledged.values()):
+            if found.get(path) != data and not self.oracle.had(path, data):
                 raise Broken(f"{path!r} in version {version.id[:12]} is not what was saved")
         if self.acknowledged.setdefault(version.id, found) != found:
             raise Broken(f"version {version.id[:12]} changed")

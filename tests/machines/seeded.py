@@ -32,8 +32,8 @@ KINDS = {"writer": WRITES, "collector": ("collect",), "forgetter": ("forget",), 
 FAULTS = (Fault.LOST_RESPONSE, Fault.ERROR_BEFORE, Fault.OWN_WRITE_412, Fault.SPURIOUS_409, Fault.LIST_ERROR)
 TRACE_LINES = 400
 CRASH, FAULTY, RESTART, AWAKE = 0.01, 0.02, 0.05, 0.4
-IDLE = {"writer": (0.5, 1.0), "collector": (0.7, 0.7), "forgetter": (0.6, 0.5), "reader": (0.8, 1.0)}
-STALLS = (0.6, 1.1, 1.1, 2.2, 3.5)
+IDLE = {"writer": (0.5, (0.1, 0.5, 1, 1, 12)), "collector": (0.7, (0.1, 0.8, 1.5)), "forgetter": (0.6, (0.1, 1)), "reader": (0.8, (1,))}
+STALLS = (0.2, 0.45, 0.6, 1.1, 1.1, 2.2, 3.5)
 READS, WRITING = ("get", "get_range", "head", "list", "list_folders"), ("put", "create")
 PLACES = {
     "writer": (
@@ -106,9 +106,9 @@ class SeededRun:
             world.go_on(machine, calls=1 if fault else dice.choice(bursts), fault=fault)
 
     def _idle(self, world: World, machine: Machine, dice: random.Random) -> None:
-        chance, longest = IDLE[machine.kind]
+        chance, graces = IDLE[machine.kind]
         if dice.random() < chance:
-            machine.until = world.clock.now() + dice.random() * longest * GRACE
+            machine.until = world.clock.now() + dice.random() * dice.choice(graces) * GRACE
             return
         if dice.random() < RESTART:
             world.restart(machine)

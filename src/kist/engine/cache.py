@@ -99,6 +99,11 @@ class Cache:
             self._knows_frames = bool(self._rows("select 1 from frames limit 1", ()))
         return self._knows_frames
 
+    def __del__(self) -> None:
+        """Close the file of a cache that nobody uses any more."""
+        with contextlib.suppress(Exception):
+            self.close()
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
