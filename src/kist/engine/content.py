@@ -7,8 +7,9 @@ and then only what is read, with some read-ahead while reading goes forward; eve
 import io
 import mmap
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Buffer, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import accumulate
 from typing import NamedTuple, Protocol
@@ -22,12 +23,12 @@ from kist.engine.packs import FrameKind
 from kist.engine.recipes import Part, RecipeBuilder, load_recipe, walk_chunks
 from kist.engine.records import digest
 from kist.errors import IntegrityError, InvalidInput
-from kist.stores.budget import map_ordered
 
 __all__ = ["Content", "ContentReader", "Ingester", "ReadInto", "chunk_batches", "crc32c"]
 
 BUFFER_BYTES = 8 << 20
 AHEAD_BYTES = 8 << 20
+BATCH_BYTES = 4 << 20
 CACHED_CHUNKS = 128
 BATCHES_AHEAD = 2
 CHUNK_BYTES = 64 << 10
@@ -138,7 +139,7 @@ class Ingester:
             add(chunk, place, size)
 
 
-def chunk_batches(objects: Objects, entry: Entry, *, batch_bytes: int = AHEAD_BYTES) -> Iterator[bytes]:
+def chunk_batches(objects: Objects, entry: Entry, *, batch_bytes: int = BATCH_BYTES) -> Iterator[bytes]:
     """Yield the content of a file chunk by chunk, in order, reading a few MiB at once.
 
     Raises:
@@ -146,12 +147,32 @@ def chunk_batches(objects: Objects, entry: Entry, *, batch_bytes: int = AHEAD_BY
         StoreError: the store failed.
     """
     total = 0
-    for chunks in map_ordered(partial(_read_batch, objects), _batches(_chunks(objects, entry), batch_bytes), window=BATCHES_AHEAD):
+    for chunks in _read_ahead(partial(_read_batch, objects), _batches(_chunks(objects, entry), batch_bytes)):
         for raw in chunks:
             total += len(raw)
             yield raw
     if total != entry.size:
         raise IntegrityError(f"{entry.path!r} has {total} bytes of content where its entry says {entry.size}")
+
+
+def _read_ahead[T](read: Callable[[T], list[bytes]], batches: Iterator[T]) -> Iterator[list[bytes]]:
+    """Yield what is read of each batch, in order, a few of them ahead.
+
+    By a few threads of its own: each of the pool's many would keep memory of its own for what is read in it.
+    """
+    first = next(batches, None)
+    second = next(batches, None)
+    if first is None or second is None:
+        yield from (read(one) for one in (first,) if one is not None)
+        return
+    with ThreadPoolExecutor(BATCHES_AHEAD) as threads:
+        waiting = deque(threads.submit(read, one) for one in (first, second))
+        for batch in batches:
+            if len(waiting) > BATCHES_AHEAD:
+                yield waiting.popleft().result()
+            waiting.append(threads.submit(read, batch))
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _batches(chunks: Iterator[Part], batch_bytes: int) -> Iterator[list[Part]]:
