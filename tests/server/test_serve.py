@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from kist import open_repository
-from kist.errors import Busy, InvalidInput
+from kist.errors import Busy, InvalidInput, NotFound
 from kist.server.serve import serve
 
 RUN = "import sys; from kist.server.serve import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
@@ -23,7 +23,8 @@ RUN = "import sys; from kist.server.serve import serve; serve(sys.argv[1], port=
 
 @contextlib.contextmanager
 def program(place: Path, *, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the server on a repository, and yield it with its login link."""
+    """Run the server on a repository, made if there is none, and yield it with its login link."""
+    open_repository(place, create=True)
     with subprocess.Popen([sys.executable, "-c", RUN, str(place), str(port)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -43,10 +44,14 @@ def log_in(link: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_it_makes_a_repository_and_shows_it(tmp_path: Path) -> None:
+def test_it_shows_an_empty_repository(tmp_path: Path) -> None:
     with program(tmp_path / "lab") as (_, link), log_in(link) as client:
         assert "Nothing is saved yet" in client.get("/").text
-    assert open_repository(tmp_path / "lab").log() == []
+
+
+def test_it_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no folder"):
+        serve(str(tmp_path / "lab"))
 
 
 def test_what_is_saved_meanwhile_appears(tmp_path: Path) -> None:
@@ -75,6 +80,7 @@ def test_ctrl_c_ends_it_well(tmp_path: Path, busy: bool) -> None:  # noqa: FBT00
 
 
 def test_a_taken_port_is_said_so(tmp_path: Path) -> None:
+    open_repository(tmp_path / "lab", create=True)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
