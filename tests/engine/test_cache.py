@@ -210,9 +210,9 @@ cache = Cache(sys.argv[1])
 for number in range(200):
     cache.remember([(b"%s%031d" % (sys.argv[2].encode(), number), Place(b"p" * 16, number, 1, 1))])
 """
-    started = [subprocess.Popen([sys.executable, "-c", code, file, name]) for name in "ab"]
-    assert [process.wait(60) for process in started] == [0, 0]
-    assert len(Cache(file).places([b"%s%031d" % (name, number) for name in (b"a", b"b") for number in range(200)])) == 400
+    started = [subprocess.Popen([sys.executable, "-c", code, file, name]) for name in "abcd"]
+    assert [process.wait(60) for process in started] == [0] * 4
+    assert len(Cache(file).places([b"%s%031d" % (name, number) for name in (b"a", b"b", b"c", b"d") for number in range(200)])) == 800
 
 
 def test_only_its_user_may_look_into_the_folder(file: str) -> None:

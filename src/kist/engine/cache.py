@@ -9,6 +9,7 @@ import os
 import sqlite3
 import struct
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ KNOWN = struct.Struct("<32sI16sIII")
 NOWHERE = Place(bytes(16), 0, 0, 0)
 LOOKUP = 500
 BUSY_SECONDS = 5.0
+TURN_SECONDS = 0.005
 
 
 class KnownFile(NamedTuple):
@@ -66,17 +68,23 @@ class Cache:
         self._path = path
         self._knows_frames = False
         self._db: sqlite3.Connection | None = None
-        for _ in range(2):
+        deadline = time.monotonic() + wait_seconds
+        thrown_away = False
+        while self._db is None:
             try:
                 os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
                 self._db = self._connect(path, wait_seconds)
-            except sqlite3.OperationalError:
-                return  # busy, or a full disk: do without
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait for its turn to turn the write-ahead log on.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    return  # busy, or a full disk: do without
+                time.sleep(TURN_SECONDS)
             except (sqlite3.DatabaseError, OSError):
+                if thrown_away:
+                    return
+                thrown_away = True
                 with contextlib.suppress(OSError):
                     os.unlink(path)
-            else:
-                return
 
     @staticmethod
     def _connect(path: str, wait_seconds: float) -> sqlite3.Connection:
