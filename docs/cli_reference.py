@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from kist.cli.app import make_app
-from kist.cli.table import COMMANDS
+from kist.cli.table import Command, names
 
 PAGE = Path(__file__).parent / "reference" / "cli.md"
 BEGIN, END = "<!-- begin: written by docs/cli_reference.py -->\n", "<!-- end -->\n"
@@ -18,22 +18,24 @@ EVERYWHERE = re.compile(r"\n\*\*Everywhere\*\*:\n\n.*\Z", re.DOTALL)
 def commands() -> str:
     """Return the headings and options of all commands, in the order and under the headings of ``kist --help``."""
     whole = make_app().generate_docs(output_format="markdown")
-    told = dict(re.findall(r"^## kist (\w+)\n(.*?)(?=^## |\Z)", whole, flags=re.DOTALL | re.MULTILINE))
+    told = dict(re.findall(r"^##+ kist ([\w ]+)\n(.*?)(?=^##+ kist |\Z)", whole, flags=re.DOTALL | re.MULTILINE))
     parts, last = [], ""
-    for name, command in COMMANDS.items():
+    for name, command in names():
         if command.heading != last:
             last = command.heading
             parts.append(f"## {last}\n")
-        parts.append(section(name, told[name]))
+        parts.append(section(name, command, told[name]))
     return "\n".join(parts)
 
 
-def section(name: str, told: str) -> str:
+def section(name: str, command: Command, told: str) -> str:
     """Return what there is to say of one command; what every command takes is said once, by hand."""
-    usage = f"kist {name} {COMMANDS[name].usage}".rstrip() + " [OPTIONS]"
+    if command.parts:
+        return f"### kist {name}\n\n{command.summary}\n"
+    usage = f"kist {name} {command.usage}".rstrip() + " [OPTIONS]"
     body = EVERYWHERE.sub("\n", told.split("```\n", 1)[1])
     lines = re.sub(r"\n\*\*(Arguments|Options)\*\*:\n", "", body).replace("\n\n* `", "\n* `").strip()
-    return f"### kist {name}\n\n```text\n{usage}\n```\n\n{lines.replace('\n* `', '\n\n* `', 1)}\n"
+    return f"{'####' if ' ' in name else '###'} kist {name}\n\n```text\n{usage}\n```\n\n{lines.replace('\n* `', '\n\n* `', 1)}\n"
 
 
 def main() -> int:

@@ -8,36 +8,41 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "Collected",
+    "Copied",
     "Difference",
     "Info",
     "Problem",
     "Report",
     "Repository",
     "RestoreReport",
+    "Stat",
     "Stats",
     "Transaction",
     "Version",
     "errors",
     "open_repository",
+    "storage",
 ]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from kist import errors
+    from kist import errors, storage
     from kist.engine.opening import open_repository
     from kist.engine.repository import Repository
     from kist.engine.restoring import RestoreReport
     from kist.engine.transactions import Transaction
-    from kist.models import Collected, Difference, Info, Problem, Report, Stats, Version
+    from kist.models import Collected, Copied, Difference, Info, Problem, Report, Stat, Stats, Version
 
 _ROOMS = {
     "Collected": "kist.models",
+    "Copied": "kist.models",
     "Difference": "kist.models",
     "Info": "kist.models",
     "Problem": "kist.models",
     "Report": "kist.models",
     "Repository": "kist.engine.repository",
     "RestoreReport": "kist.engine.restoring",
+    "Stat": "kist.models",
     "Stats": "kist.models",
     "Transaction": "kist.engine.transactions",
     "Version": "kist.models",
@@ -49,8 +54,8 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first used."""
     import importlib  # noqa: PLC0415 - so that `import kist` loads nothing
 
-    if name == "errors":
-        return importlib.import_module("kist.errors")
+    if name in {"errors", "storage"}:
+        return importlib.import_module(f"kist.{name}")
     if name not in _ROOMS:
         raise AttributeError(f"module 'kist' has no attribute {name!r}")
     return getattr(importlib.import_module(_ROOMS[name]), name)

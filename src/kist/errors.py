@@ -12,6 +12,7 @@ from typing import ClassVar
 __all__ = [
     "AlreadyExists",
     "Busy",
+    "ConfigWarning",
     "Conflict",
     "Denied",
     "IntegrityError",
@@ -123,3 +124,7 @@ class Busy(KistError):
     code = "busy"
     http_status = 503
     exit_code = 12
+
+
+class ConfigWarning(UserWarning):
+    """A configuration file says something that can't be; all else that it says counts. No error: nothing was asked for that failed."""

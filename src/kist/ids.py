@@ -5,16 +5,18 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
+from urllib.parse import unquote
 
 from kist.errors import InvalidInput
 
-__all__ = ["Ref", "check_ref_name", "new_id", "new_txn", "parse_ref", "short"]
+__all__ = ["Address", "Ref", "check_ref_name", "new_id", "new_txn", "parse_address", "parse_ref", "short"]
 
 REF_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RESERVED = re.compile(r"v[0-9]+|[0-9a-f]{8,}", re.IGNORECASE)
 NUMBER = re.compile(r"(?:(?P<branch>[A-Za-z0-9][A-Za-z0-9._-]{0,99}):)?v(?P<number>[0-9]{1,18})(?:-(?P<txn>[0-9a-f]{1,32}))?")
 ID_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 AS_OF = "as-of:"
+SCHEME = "kist://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,26 @@ class Ref:
     number: int = 0
     txn: str = ""
     time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """What ``kist://org/repo@ref/path`` says; without a `ref`, the head of main is meant, without a `path`, the whole tree."""
+
+    org: str
+    repo: str
+    ref: str | None = None
+    path: str = ""
+
+    @property
+    def name(self) -> str:
+        """The repository's full name, ``org/repo``."""
+        return f"{self.org}/{self.repo}"
+
+    @property
+    def root(self) -> str:
+        """The address of the whole tree."""
+        return f"{SCHEME}{self.name}" + (f"@{self.ref}" if self.ref is not None else "")
 
 
 def new_id() -> str:
@@ -58,6 +80,27 @@ def check_ref_name(name: str, *, what: str) -> str:
     if RESERVED.fullmatch(name):
         raise InvalidInput(f"{what} {name!r} reads like a version number (v42) or an id: choose another name")
     return name
+
+
+def parse_address(url: str) -> Address:
+    """Take ``kist://org/repo@ref/path/in/tree`` apart. Only an ``@`` in the second segment is a ref; the path is percent-decoded, once.
+
+    Raises:
+        InvalidInput: it is no such address.
+    """
+    if not url.lower().startswith(SCHEME):
+        raise InvalidInput(f"{url!r} is no address of a repository: write kist://org/repo/path")
+    org, _, rest = url[len(SCHEME) :].partition("/")
+    named, _, path = rest.partition("/")
+    repo, at, ref = named.partition("@")
+    if "?" in path or "#" in path:
+        raise InvalidInput(f"{url!r} has a '?' or '#': write them as %3F and %23")
+    for what, name in (("organisation", org), ("repository", repo)):
+        if not REF_NAME.fullmatch(name):
+            raise InvalidInput(f"{url!r} names no {what}: write kist://org/repo/path, with names of letters, digits, '.', '_' and '-'")
+    if at:
+        parse_ref(unquote(ref))
+    return Address(org=org, repo=repo, ref=unquote(ref) if at else None, path=unquote(path).strip("/"))
 
 
 def parse_ref(text: str, *, branch: str = "main") -> Ref:

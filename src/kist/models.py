@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["Collected", "Difference", "Info", "Problem", "Report", "Stats", "Version"]
+__all__ = ["Collected", "Copied", "Difference", "Info", "Problem", "Report", "Stat", "Stats", "Version"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,36 @@ class Collected:
     freed_bytes: int
     live_bytes: int
     dead_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stat:
+    """What is at a URL. A folder has neither size nor time; `modified` is in UTC, by its store's clock; `etag` changes with the content."""
+
+    url: str
+    kind: Literal["file", "folder"]
+    size_bytes: int = 0
+    modified: datetime | None = None
+    etag: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last segment of the URL."""
+        return self.url.rstrip("/").rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What copying did: files and bytes that are now at the target, `server_side` of these files without passing through this machine.
+
+    `skipped` files were there already, `deleted` ones were not at the source.
+    """
+
+    files: int
+    bytes: int
+    server_side: int = 0
+    skipped: int = 0
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import getpass
 import os
 from pathlib import Path
 
-__all__ = ["author", "cache_home", "data_home", "default_repository"]
+__all__ = ["author", "cache_home", "config_home", "data_home", "default_repository", "repository_place"]
 
 
 def data_home() -> Path:
@@ -17,9 +17,21 @@ def cache_home() -> Path:
     return _home("XDG_CACHE_HOME", ".cache", "cache")
 
 
+def config_home() -> Path:
+    """Return the folder for what the user has set."""
+    return _home("XDG_CONFIG_HOME", ".config", "config")
+
+
 def default_repository() -> str:
     """Return the URL of the repository that is meant where none is named: `KIST_REPOSITORY`, else a folder below `data_home`."""
     return os.environ.get("KIST_REPOSITORY") or str(data_home() / "default")
+
+
+def repository_place(org: str, repo: str) -> str:
+    """Return where a repository of this machine is: ``local/default`` is `default_repository`, all others have a folder of their own."""
+    if (org, repo) == ("local", "default"):
+        return default_repository()
+    return str(data_home() / "repositories" / org / repo)
 
 
 def author() -> str:

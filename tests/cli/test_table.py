@@ -8,20 +8,22 @@ from tests.cli.running import Kist
 
 from kist.cli.app import dash_last, make_app
 from kist.cli.options import Everywhere
-from kist.cli.table import COMMANDS, EVERYWHERE_NAMES, options_last, overview
+from kist.cli.table import COMMANDS, EVERYWHERE_NAMES, names, options_last, overview
+
+SINGLE = {name: command for name, command in names() if not command.parts}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", SINGLE)
 def test_a_command_says_of_itself_what_the_table_says(name: str) -> None:
-    module, _, function = COMMANDS[name].place.partition(":")
+    module, _, function = SINGLE[name].place.partition(":")
     told = inspect.getdoc(getattr(importlib.import_module(f"kist.cli.{module}"), function)) or ""
-    words = set(COMMANDS[name].summary.lower().replace(";", "").rstrip(".").split())
+    words = set(SINGLE[name].summary.lower().replace(";", "").rstrip(".").split())
     assert len(words & set(told.lower().replace(";", "").replace(".", "").split())) >= len(words) / 2
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", SINGLE)
 def test_every_command_has_help(name: str, kist: Kist) -> None:
-    result = kist.ok(name, "--help")
+    result = kist.ok(*name.split(), "--help")
     assert f"kist {name}" in result.out
     assert "--repository" in result.out
 
@@ -52,6 +54,8 @@ def test_the_options_of_every_command_are_those_that_may_stand_before_it() -> No
         ("-r /x --json ls a", "ls -r /x --json a"),
         ("--repository=/x -q ls", "ls --repository=/x -q"),
         ("ls -r /x", "ls -r /x"),
+        ("--json mount -q list -r /x", "mount list --json -q -r /x"),
+        ("--json mount --help", "mount --json --help"),
         ("--json", "--json"),
         ("", ""),
     ],

@@ -146,7 +146,7 @@ def test_a_tree_deeper_than_descriptors(out: Path) -> None:
     deep = ["/".join(["d"] * depth) for depth in range(1, 400)]
     entries = [*(folder(path) for path in deep), file(f"{deep[-1]}/x"), *(file(f"{path}/y") for path in reversed(deep))]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 100, hard))
     try:
         assert restore(entries, out, overwrite=False).files == len(deep) + 1
         assert restore(entries, out, overwrite=True, workers=3).folders == len(deep)

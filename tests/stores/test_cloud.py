@@ -310,7 +310,7 @@ def test_secrets_are_not_pickled() -> None:
 
 def test_a_store_with_secrets_of_the_environment_travels_as_its_url() -> None:
     store = pickle.loads(pickle.dumps(open_cloud("s3://bucket/p q")))
-    assert repr(store) == "<CloudStore s3://bucket/p q>"
+    assert repr(store) == "<S3Store s3://bucket/p q>"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from kist.stores import temporary
 from kist.stores.local import LocalStore, open_local
 from kist.stores.local_errors import translate
 from kist.testing.store_suite import ConditionalStoreSuite, keys
+from kist.testing.transfer_suite import PutStreamSuite
 
 
 class NamedOnlyStore(LocalStore):
@@ -27,13 +28,13 @@ class NamedOnlyStore(LocalStore):
         return False
 
 
-class TestLocalStore(ConditionalStoreSuite):
+class TestLocalStore(PutStreamSuite, ConditionalStoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> LocalStore:
         return LocalStore(tmp_path)
 
 
-class TestNamedOnlyStore(ConditionalStoreSuite):
+class TestNamedOnlyStore(PutStreamSuite, ConditionalStoreSuite):
     many_keys = 20
 
     @pytest.fixture

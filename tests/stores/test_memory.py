@@ -7,13 +7,18 @@ import pytest
 from kist.stores.memory import MemoryStore, open_memory
 from kist.testing.clock import VirtualClock
 from kist.testing.store_suite import ConditionalStoreSuite
+from kist.testing.transfer_suite import CopySuite, GetPartSuite, PutStreamSuite
 
 
-class TestMemoryStore(ConditionalStoreSuite):
+class TestMemoryStore(GetPartSuite, PutStreamSuite, CopySuite, ConditionalStoreSuite):
     has_overlaps = True
 
     @pytest.fixture
     def store(self) -> MemoryStore:
+        return MemoryStore()
+
+    @pytest.fixture
+    def other(self) -> MemoryStore:
         return MemoryStore()
 
 

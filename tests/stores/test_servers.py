@@ -3,58 +3,115 @@
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import override
+from typing import ClassVar, override
 
 import pytest
+from tests.servers.azurite import AzureServer
+from tests.servers.gcs import GcsServer
 from tests.servers.s3 import S3Server
 
 from kist.errors import Denied, StoreError
 from kist.stores.conditional import probe, probe_quickly
 from kist.stores.protocols import ConditionalStore, Store
-from kist.testing.store_suite import ConditionalStoreSuite, StoreSuite, keys
+from kist.stores.urls import open_store
+from kist.testing.sign_suite import SignSuite
+from kist.testing.store_suite import ODD_KEYS, ConditionalStoreSuite, StoreSuite, keys
+from kist.testing.transfer_suite import CopySuite, GetPartSuite, PutPartsSuite, PutStreamSuite, Uploading
 
 
 def new_store(server: S3Server) -> ConditionalStore:
     return server.store(server.make_bucket(), f"pre fix/{uuid.uuid4().hex}")
 
 
+class S3Suite(GetPartSuite, PutStreamSuite, PutPartsSuite, CopySuite, SignSuite):
+    @pytest.fixture
+    def store(self, server: S3Server) -> ConditionalStore:
+        return new_store(server)
+
+    @pytest.fixture
+    def other(self, server: S3Server) -> ConditionalStore:
+        return new_store(server)
+
+
 @pytest.mark.peer("MiniStack")
-class TestMiniStack(ConditionalStoreSuite):
+class TestMiniStack(S3Suite, ConditionalStoreSuite):
     has_overlaps = True
 
     @pytest.fixture
-    def store(self, ministack: S3Server) -> ConditionalStore:
-        return new_store(ministack)
+    def server(self, ministack: S3Server) -> S3Server:
+        return ministack
 
 
 @pytest.mark.peer("Ceph")
-class TestCeph(ConditionalStoreSuite):
+class TestCeph(S3Suite, ConditionalStoreSuite):
     has_overlaps = True
 
     @pytest.fixture
-    def store(self, ceph: S3Server) -> ConditionalStore:
-        return new_store(ceph)
+    def server(self, ceph: S3Server) -> S3Server:
+        return ceph
 
 
 @pytest.mark.peer("Garage")
-class TestGarage(StoreSuite):
+class TestGarage(S3Suite, StoreSuite):
     has_overlaps = True
 
     @pytest.fixture
-    def store(self, garage: S3Server) -> ConditionalStore:
-        return new_store(garage)
+    def server(self, garage: S3Server) -> S3Server:
+        return garage
 
 
 @pytest.mark.peer("rclone")
-class TestRclone(StoreSuite):
+class TestRclone(S3Suite, StoreSuite):
     @pytest.fixture
-    def store(self, rclone_s3: S3Server) -> ConditionalStore:
-        return new_store(rclone_s3)
+    def server(self, rclone_s3: S3Server) -> S3Server:
+        return rclone_s3
+
+    @pytest.mark.xfail(reason="rclone serve s3 passes each part on at once, and refuses other bytes for it")
+    @override
+    def test_a_part_may_be_sent_again(self, store: Uploading) -> None:
+        super().test_a_part_may_be_sent_again(store)
 
     @pytest.mark.xfail(reason="rclone serve s3 deletes the object itself; the engine never has keys below an object")
     @override
     def test_to_delete_below_an_object_is_no_error(self, store: Store) -> None:
         super().test_to_delete_below_an_object_is_no_error(store)
+
+
+@pytest.mark.peer("Azurite")
+class TestAzurite(GetPartSuite, PutStreamSuite, CopySuite, SignSuite, ConditionalStoreSuite):
+    has_overlaps = True
+    refused_keys = frozenset(key for key in ODD_KEYS if "\\" in key)
+    put_headers: ClassVar[dict[str, str]] = {"x-ms-blob-type": "BlockBlob"}
+
+    @pytest.fixture
+    def container(self, azurite: AzureServer) -> str:
+        return azurite.make_container()
+
+    @pytest.fixture
+    def store(self, azurite: AzureServer, container: str) -> ConditionalStore:
+        return azurite.store(container, "pre fix/a")
+
+    @pytest.fixture
+    def other(self, azurite: AzureServer, container: str) -> ConditionalStore:
+        return azurite.store(container, "other")
+
+
+@pytest.mark.peer("fake-gcs-server")
+class TestGoogle(GetPartSuite, StoreSuite):
+    """Reading, listing and deleting as Google does it; this emulator can't be written as Google is."""
+
+    has_overlaps = True
+
+    @pytest.fixture
+    def store(self, gcs: GcsServer) -> Store:
+        return gcs.store(gcs.make_bucket(), "pre fix/a")
+
+
+@pytest.mark.peer("fake-gcs-server")
+def test_the_google_emulator_takes_no_put(gcs: GcsServer) -> None:
+    store = open_store(f"gs://{gcs.make_bucket()}/p", **gcs.options())  # type: ignore[arg-type]  # none is called create
+    with pytest.raises(StoreError, match="HTTP 400"):
+        store.put("a", b"")
 
 
 @pytest.mark.peer("Ceph")

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -21,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exception: what went wrong, only where KIST_DEBUG is set; else it is told on stderr.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        warnings.showwarning = _warned
     gc.disable()  # loading code leaves no garbage; looking for some takes a tenth of the time until `open_place` enables it
     try:
         return _told(words)
@@ -71,6 +74,13 @@ def _run(words: Sequence[str]) -> int:
     from kist.cli.app import run  # noqa: PLC0415 - costs a tenth of a second
 
     return run(ordered)
+
+
+def _warned(message: Warning | str, *_: object, **__: object) -> None:
+    """Write a warning, of a configuration file say, as one line that can't steer a terminal."""
+    from kist.cli.output import warn  # noqa: PLC0415 - most commands do well
+
+    warn(str(message))
 
 
 def _forget_stdout() -> None:

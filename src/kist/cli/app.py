@@ -1,15 +1,16 @@
 """Understands a command line. A command's module is imported when it is run or asked for help."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from cyclopts import App, Group, Parameter
 
-from kist.cli.table import COMMANDS
+from kist.cli.table import COMMANDS, Command
 
 __all__ = ["dash_last", "make_app", "run"]
 
 DASH = "-"
-TEXTS = {"-m", "--message"}
+TEXTS = {"-m", "--message", "--secret-id"}
 
 
 def run(words: Sequence[str]) -> int:
@@ -25,18 +26,29 @@ def run(words: Sequence[str]) -> int:
 
 def make_app() -> App:
     """Return the command line."""
-    app = App(
-        name="kist",
+    new_app = partial(
+        App,
         help_format="markdown",
         version_flags=(),
         default_parameter=Parameter(negative=(), show_default=_shown),
         group_parameters=Group("Options", sort_key=5),
         suppress_keyboard_interrupt=False,
     )
+    app = new_app(name="kist")
     for order, (name, command) in enumerate(COMMANDS.items()):
-        usage = f"Usage: kist {name} {command.usage}".rstrip() + " [OPTIONS]"
-        app.command(f"kist.cli.{command.place}", name=name, usage=usage, sort_key=order)
+        if command.parts:
+            group = new_app(name=name, help=command.summary, sort_key=order, usage=usage_of(name, command))
+            for place, (part, one) in enumerate(command.parts.items()):
+                group.command(f"kist.cli.{one.place}", name=part, help=one.summary, usage=usage_of(f"{name} {part}", one), sort_key=place)
+            app.command(group)
+        else:
+            app.command(f"kist.cli.{command.place}", name=name, usage=usage_of(name, command), sort_key=order)
     return app
+
+
+def usage_of(name: str, command: Command) -> str:
+    """Return the usage line of a command."""
+    return f"Usage: kist {name} {command.usage}".rstrip() + " [OPTIONS]"
 
 
 def dash_last(words: Sequence[str]) -> list[str]:

@@ -11,7 +11,15 @@ if TYPE_CHECKING:
 
     from kist.engine.repository import Repository
 
-__all__ = ["complete_address", "complete_branch", "complete_name", "complete_ref", "complete_ref_or_address"]
+__all__ = [
+    "complete_address",
+    "complete_branch",
+    "complete_mount",
+    "complete_name",
+    "complete_place",
+    "complete_ref",
+    "complete_ref_or_address",
+]
 
 OFFERED = 500
 VERSIONS = 20
@@ -32,6 +40,30 @@ def complete_address(context: "CompletionContext") -> list[str]:
             yield from (f"{name}@{ref}" for ref in _refs(repository, name.rstrip("/")))
 
     return _offer(context, offered)
+
+
+def complete_place(context: "CompletionContext") -> list[str]:
+    """Offer paths of this machine and mounts; behind ``://`` what is there."""
+    from kist.storage.places import level  # noqa: PLC0415 - only when Tab is pressed
+    from kist.stores import mounts  # noqa: PLC0415
+    from kist.stores.locations import locate  # noqa: PLC0415
+
+    typed = context.incomplete
+    folder = typed[: typed.rfind("/") + 1]
+    try:
+        metas, folders = level(locate(folder or "./"))
+        found = [folder + name for name in (*(f"{name}/" for name in folders), *(meta.key.rpartition("/")[2] for meta in metas))]
+        named = [] if folder else [f"{name}://" for name in mounts.mounts()]
+    except (KistError, OSError):
+        return []
+    return [one for one in (*named, *found) if one.startswith(typed) and one.isprintable()][:OFFERED]
+
+
+def complete_mount(context: "CompletionContext") -> list[str]:
+    """Offer mounts."""
+    from kist.stores import mounts  # noqa: PLC0415 - only when Tab is pressed
+
+    return [name for name in mounts.mounts() if name.startswith(context.incomplete)]
 
 
 def complete_ref(context: "CompletionContext") -> list[str]:

@@ -1,4 +1,4 @@
-"""``kist ls`` and ``kist cat``: what a version holds."""
+"""``kist ls`` and ``kist cat``: what a version holds, or any other place."""
 
 import base64
 import sys
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from kist.cli import options
+from kist.cli.anywhere import cat_url, is_url, list_url
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import line, note, paint, print_array, print_object
 from kist.cli.places import find, open_place, tidy
@@ -38,13 +39,16 @@ def ls(
     after: Annotated[str, Parameter(metavar="NAME", help="Only what comes behind this one, the last of the page before.")] = "",
     everywhere: Everywhere = EVERYWHERE,
 ) -> None:
-    """List what lies in a folder.
+    """List what lies in a folder of the repository, or at a URL.
 
     Raises:
         KistError: there is no such path or ref, or it can't be read.
     """
     if limit is not None and limit < 0:
         raise InvalidInput(f"a limit of {limit} entries makes no sense")
+    if is_url(name):
+        list_url(str(name), everywhere, long=long, recursive=recursive, limit=limit, after=after)
+        return
     repository = open_place(everywhere)
     path, ref = find(repository, name)
     after = tidy(after)
@@ -67,11 +71,14 @@ def ls(
 
 
 def cat(name: options.AddressArg, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
-    """Write a file's content to standard output.
+    """Write the content of a file of the repository, or at a URL, to standard output.
 
     Raises:
         KistError: there is no such file, or it is damaged.
     """
+    if is_url(name):
+        cat_url(name, everywhere)
+        return
     repository = open_place(everywhere)
     path, ref = find(repository, name)
     if everywhere.json:

@@ -1,21 +1,26 @@
 """The table of commands, and the page that lists them. Loads nothing: ``kist`` alone answers at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["COMMANDS", "EVERYWHERE_NAMES", "Command", "options_last", "overview"]
+__all__ = ["COMMANDS", "EVERYWHERE_NAMES", "Command", "names", "options_last", "overview"]
 
 
 class Command(NamedTuple):
-    """Where a command is (``module:function``), its heading on the page, the arguments of its usage line, and what it does."""
+    """Where a command is (``module:function``), its heading on the page, the arguments of its usage line, and what it does.
+
+    One with `parts` does nothing by itself: the next word says what.
+    """
 
     place: str
     heading: str
     usage: str
     summary: str
+    parts: "Mapping[str, Command]" = MappingProxyType({})
 
 
-SAVE, LOOK, BACK, REFS, REPOSITORY = "Save", "Look", "Get back", "Tags and branches", "The repository"
+SAVE, LOOK, BACK, REFS, ANYWHERE, REPOSITORY = "Save", "Look", "Get back", "Tags and branches", "Any place", "The repository"
 
 COMMANDS = {
     "save": Command("saving:save", SAVE, "[NAME] PATH", "Save a file or folder as a version."),
@@ -31,6 +36,23 @@ COMMANDS = {
     "tag": Command("refs:tag", REFS, "[NAME [REF]]", "Give a version a name that never moves, or list these names."),
     "branch": Command("refs:branch", REFS, "[NAME [REF]]", "Start a branch at a version, or list the branches."),
     "merge": Command("refs:merge", REFS, "REF", "Bring what another branch or version changed into a branch."),
+    "cp": Command("copying:cp", ANYWHERE, "SOURCE DESTINATION", "Copy a file or folder between any two places."),
+    "sync": Command("copying:sync", ANYWHERE, "SOURCE DESTINATION", "Make a folder hold what another one holds."),
+    "stat": Command("anywhere:stat", ANYWHERE, "PLACE", "Show what is at a path or URL."),
+    "url": Command("anywhere:url", ANYWHERE, "PLACE", "Print a URL by which anybody may read a file for a while."),
+    "mount": Command(
+        "",
+        ANYWHERE,
+        "COMMAND",
+        "Give stores names: add, list, show, check, remove.",
+        {
+            "add": Command("mounting:add", ANYWHERE, "NAME", "Give a store a name, and keep it for later."),
+            "list": Command("mounting:list_mounts", ANYWHERE, "", "List all mounts."),
+            "show": Command("mounting:show", ANYWHERE, "NAME", "Show what a mount stands for."),
+            "check": Command("checking:check", ANYWHERE, "PLACE", "Find out what a place can do."),
+            "remove": Command("mounting:remove", ANYWHERE, "NAME", "Forget a mount that is kept."),
+        },
+    ),
     "init": Command("place:init", REPOSITORY, "[URL]", "Make a repository; one that is there already stays as it is."),
     "status": Command("place:status", REPOSITORY, "[PATH]", "Show what the repository holds, or what saving a PATH would change."),
     "verify": Command("keeping:verify", REPOSITORY, "", "Check what is stored."),
@@ -57,9 +79,19 @@ FOOT = """\
   -q, --quiet            no progress, no notes
   -V, --version          print kist's version
 
-A NAME is a path in the repository. NAME@REF is that path in some version; a REF is a number (v3), a tag, a branch,
-8 or more digits of an id, or as-of:2026-11-20T10:00Z. Begin with kist save PATH; kist COMMAND --help says more.
+A PLACE is a path on this machine or a URL: s3://bucket/key, sftp://host/path, https://..., kist://org/repo@ref/path, or a mount's;
+ls, cat, rm and mv take URLs too. A NAME is a path in the repository. NAME@REF is that path in some version; a REF is
+a number (v3), a tag, a branch, 8 or more digits of an id, or as-of:2026-11-20T10:00Z. Begin with kist save PATH;
+kist COMMAND --help says more.
 """
+
+
+def names() -> Iterator[tuple[str, Command]]:
+    """Yield all commands by their whole names, ``mount`` and ``mount add`` too."""
+    for name, command in COMMANDS.items():
+        yield name, command
+        for part, one in command.parts.items():
+            yield f"{name} {part}", one
 
 
 def overview(*, bold: bool) -> str:
@@ -79,10 +111,14 @@ def overview(*, bold: bool) -> str:
 
 
 def options_last(words: Sequence[str]) -> list[str]:
-    """Return the line with the options that every command takes behind the command, where they stood before it."""
-    rest, options = list(words), []
-    while len(rest) > 1 and (takes := EVERYWHERE_NAMES.get(rest[0].partition("=")[0])) is not None:
-        number = 2 if takes and "=" not in rest[0] else 1
-        options += rest[:number]
-        del rest[:number]
-    return [*rest[:1], *options, *rest[1:]]
+    """Return the line with the options that every command takes behind the command, where they stood before it, or before its part."""
+    rest, command, options = list(words), list[str](), list[str]()
+    while True:
+        while len(rest) > 1 and (takes := EVERYWHERE_NAMES.get(rest[0].partition("=")[0])) is not None:
+            number = 2 if takes and "=" not in rest[0] else 1
+            options += rest[:number]
+            del rest[:number]
+        has_parts = len(command) == 1 and command[0] in COMMANDS and bool(COMMANDS[command[0]].parts)
+        if not rest or (command and (not has_parts or rest[0].startswith("-"))):
+            return [*command, *options, *rest]
+        command.append(rest.pop(0))

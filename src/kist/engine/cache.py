@@ -109,8 +109,9 @@ class Cache:
 
     def __del__(self) -> None:
         """Close the file of a cache that nobody uses any more."""
-        with contextlib.suppress(Exception):
-            self.close()
+        if contextlib is not None:  # at the end of the interpreter it may be gone already
+            with contextlib.suppress(Exception):
+                self.close()
 
     def close(self) -> None:
         """Close the file."""

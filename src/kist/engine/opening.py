@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Buffer
+from collections.abc import Buffer, Callable
 from datetime import UTC, datetime
+from typing import cast
 
 from kist import settings
 from kist.engine.cache import Cache
@@ -20,7 +21,7 @@ from kist.errors import AlreadyExists, NotFound, Unsupported
 from kist.ids import new_id
 from kist.stores.conditional import probe, probe_quickly
 from kist.stores.protocols import ConditionalStore, Store
-from kist.stores.urls import open_store
+from kist.stores.urls import load, open_store, scheme_of, schemes
 
 __all__ = ["create_repository", "open_repository", "repository_on"]
 
@@ -44,7 +45,14 @@ def open_repository(url: str | os.PathLike[str], create: bool = False, **options
         Denied: the store may not be used.
         StoreError: the store failed.
     """
-    store = open_store(url, create=create, **options)
+    if (entry := schemes().get(scheme_of(url))) and entry.repository:
+        return cast("Callable[..., tuple[Repository, object, object]]", load(entry.repository))(os.fspath(url), create=create, **options)[0]
+    if scheme_of(url) == "file":
+        store = open_store(url, create=create, **options)
+    else:
+        from kist.stores.locations import open_root  # noqa: PLC0415 - what knows mounts costs time, and a path names none
+
+        store = open_root(url, create=create, **options)
     try:
         return repository_on(store, name=os.fspath(url))
     except NotFound:

@@ -56,6 +56,14 @@ class Transaction:
             self._set(sort_key(entry.path), None)
         self._set(sort_key(path), meta.apply(self._ingest(path, source, old)))
 
+    def below(self, path: str) -> Iterator[str]:
+        """Yield a path, if it was saved by itself, and all below it, as they are after the changes so far.
+
+        Raises:
+            InvalidInput: the path is not one.
+        """
+        return (entry.path for entry in self._below(check_path(path)))
+
     def delete(self, path: str) -> None:
         """Remove a path and all below it.
 
@@ -82,6 +90,16 @@ class Transaction:
             raise InvalidInput(f"{source!r} can't be moved into itself, to {destination!r}")
         self.copy(self._below(check_path(source)), source, destination)
         self.delete(source)
+
+    def duplicate(self, source: str, destination: str) -> None:
+        """Have what is at a path, after the changes so far, at another one too: no content is read or written.
+
+        Raises:
+            NotFound: there is nothing at the source.
+            AlreadyExists: there is something at the destination.
+            Conflict: a file is where a folder must be.
+        """
+        self.copy(list(self._below(check_path(source))), source, destination)
 
     def copy(self, entries: Iterable[Entry], source: str, destination: str) -> None:
         """Put entries of some version, those at and below `source`, to `destination`: no content is read or written.

@@ -9,7 +9,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 
 from kist.errors import InvalidInput
@@ -66,7 +66,8 @@ def submit[T](work: Callable[[], T]) -> Future[T]:
 def map_ordered[T, R](work: Callable[[T], R], items: Iterable[T], *, window: int = 16) -> Iterator[R]:
     """Yield ``work(item)`` for each item, in the order of the items, up to `window` of them under way or waiting to be taken.
 
-    Items are taken lazily. After an error nothing new starts, what has not started is cancelled, and the error is raised at its place.
+    Items are taken lazily. After an error nothing new starts, what has not started is cancelled, what is under way is waited for, and the
+    error is raised at its place.
 
     Raises:
         InvalidInput: the window is less than one.
@@ -89,8 +90,9 @@ def _in_order[T, R](work: Callable[[T], R], items: Iterator[T], window: int) -> 
         while waiting:
             yield waiting.popleft().result()
     finally:
-        for future in waiting:
-            future.cancel()
+        begun = [future for future in waiting if not future.cancel()]
+        if not getattr(_here, "in_pool", False):  # the garbage collector may end this anywhere
+            wait(begun)
 
 
 def _done[T](work: Callable[[], T]) -> Future[T]:

@@ -1,16 +1,19 @@
 """From a URL and options to the clients of a bucket: the one place that knows obstore's settings.
 
-Credentials come from the options or from the environment variables of each platform (``AWS_ACCESS_KEY_ID``,
-``GOOGLE_APPLICATION_CREDENTIALS``, ``AZURE_STORAGE_ACCOUNT_NAME``, …). All waiting is bounded. A bucket gets two clients: one that gives
-up when the server is silent for a minute, and one for big uploads, where the server is silent for as long as the upload lasts.
+Credentials come from the options, else from the environment variables of each platform (``AWS_ACCESS_KEY_ID``,
+``GOOGLE_APPLICATION_CREDENTIALS``, ``AZURE_STORAGE_ACCOUNT_NAME``, …), else, for S3, from a profile of AWS's tools (named by
+``AWS_PROFILE``, or ``default``), else from the role of the machine. All waiting is bounded. A bucket gets two clients: one that gives up
+when the server is silent for a minute, and one for big uploads, where the server is silent for as long as the upload lasts.
 """
 
+import hashlib
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +26,9 @@ from kist.stores.keys import check_key
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig  # these exist for type checkers only
 
-__all__ = ["Address", "Clients", "connect", "parse"]
+    from kist.stores.cloud_profile import Profile
+
+__all__ = ["Address", "Clients", "Limits", "connect", "parse"]
 
 type Client = S3Store | GCSStore | AzureStore
 
@@ -32,7 +37,18 @@ _KINDS: dict[str, type[Client]] = {
     "gs": GCSStore,
     **dict.fromkeys(("az", "azure", "abfs", "abfss"), AzureStore),
 }
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_PLATFORMS = {S3Store: "s3", GCSStore: "gs", AzureStore: "az"}
+_ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_ENDPOINT_OPTIONS = ("endpoint", "endpoint_url", "base_url", "aws_endpoint", "azure_storage_endpoint")
+_ALIASES = {"anonymous": "skip_signature", "endpoint_url": "endpoint"}
+_KEY_OPTIONS = ("access_key_id", "aws_access_key_id", "skip_signature", "aws_skip_signature")
+_KEY_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE")
+_PROFILE_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 _SECRET_NAME = re.compile(r"secret|token|password|sas(_|$)|key(_base64)?$", re.IGNORECASE)
 _SECRET_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_", "SERVICE_ACCOUNT")
 _SHORTEST_SECRET = 6  # a shorter one would mask half of every message
@@ -57,13 +73,38 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clients:
-    """How to reach a bucket; `secrets` are what messages must not say, `given_secrets` whether any came as an option."""
+class Limits:
+    """How long to wait, how often to try, and whether plain http may be used; for clients other than obstore's too."""
 
+    connect_seconds: float
+    silence_seconds: float
+    max_retries: int
+    allow_http: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clients:
+    """How to reach a bucket."""
+
+    platform: str
     requests: Client
     uploads: Client
-    secrets: tuple[str, ...]
+    limits: Limits
+    realm: str
+    """Equal for stores that have the same platform, endpoint and credentials."""
+    anonymous: bool
+    profile: "Profile | None"
+    options: Mapping[str, object] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+    """What messages must not say."""
     given_secrets: bool
+    """Whether any came as an option."""
+    make_whole: Callable[[], Client] = field(repr=False)
+
+    @cached_property
+    def whole(self) -> Client:
+        """A client of the whole bucket, without the prefix."""
+        return self.make_whole()
 
 
 def parse(url: str) -> Address:
@@ -97,29 +138,109 @@ def connect(address: Address, options: Mapping[str, object]) -> Clients:
     Raises:
         InvalidInput: an option is unknown or makes no sense.
     """
-    rest = dict(options)
-    times: ClientConfig = {"connect_timeout": _seconds(rest, "connect_timeout_seconds", 10), "allow_http": _allow_http(address, rest)}
-    timeout, silence, upload = _seconds(rest, "timeout_seconds", 300), timedelta(seconds=SILENCE_SECONDS), timedelta(seconds=UPLOAD_SECONDS)
-    retry: RetryConfig = {
-        "max_retries": _retries(rest),
+    rest = {_ALIASES.get(name, name): value for name, value in options.items() if value is not None}
+    platform = _PLATFORMS[_KINDS[address.scheme]]
+    profile = _find_profile(rest) if platform == "s3" else None
+    _fill_in(rest, platform, profile)
+    timeout = _seconds(rest, "timeout_seconds", 300)
+    limits, secrets = _limits(platform, rest, timeout), _secrets(rest, profile.secrets if profile else ())
+    retry, settings = _retry(rest, limits), _settings(address, rest)
+    client = partial(_client, address, limits=limits, retry=retry, settings=settings, profile=profile, secrets=secrets)
+    requests = client(address.prefix, timeout, silence=min(timeout, timedelta(seconds=SILENCE_SECONDS)))
+    return Clients(
+        platform=platform,
+        requests=requests,
+        uploads=client(address.prefix, max(timeout, timedelta(seconds=UPLOAD_SECONDS))),
+        make_whole=lambda: client("", timeout),  # a copy takes its time
+        limits=limits,
+        realm=_realm(platform, settings, profile),
+        anonymous=str(requests.config.get("skip_signature")).lower() == "true",
+        profile=profile,
+        options=options,
+        secrets=secrets,
+        given_secrets=any(_is_secret(name) for name in options),
+    )
+
+
+def _client(
+    address: Address,
+    prefix: str,
+    timeout: timedelta,
+    *,
+    silence: timedelta | None = None,
+    limits: Limits,
+    retry: "RetryConfig",
+    settings: Mapping[str, object],
+    profile: "Profile | None",
+    secrets: tuple[str, ...],
+) -> Client:
+    times: ClientConfig = {"connect_timeout": timedelta(seconds=limits.connect_seconds), "timeout": timeout}
+    times["allow_http"] = limits.allow_http
+    if silence is not None:
+        times["read_timeout"] = silence
+    provider = {"credential_provider": profile.provider} if profile and profile.provider else {}
+    try:
+        return _KINDS[address.scheme](
+            address.bucket,
+            prefix=prefix or None,
+            client_options=times,
+            retry_config=retry,
+            config=settings,  # type: ignore[arg-type]  # obstore checks the settings
+            **provider,  # type: ignore[arg-type]  # S3 only
+        )
+    except FOREIGN as error:
+        raise misconfigured(error, address.url, secrets) from None  # the cause may repeat an option, and so a secret
+
+
+def _find_profile(options: dict[str, object]) -> "Profile | None":
+    """Return the AWS profile that counts, and take it from the options: the one asked for, else one that exists if no keys do.
+
+    Raises:
+        InvalidInput: it was asked for, and there is no such profile, or it makes no sense.
+    """
+    asked = options.pop("profile", None)
+    if asked is not None and not (isinstance(asked, str) and asked):
+        raise InvalidInput(f"profile is the name of an AWS profile; found {asked!r}")
+    if asked is None and (_any(options, _KEY_OPTIONS) or _any(os.environ, _KEY_VARIABLES)):
+        return None
+    named = asked or os.environ.get("AWS_PROFILE") or ""
+    if not named and not any(os.path.exists(os.path.expanduser(os.environ.get(name) or path)) for name, path in _PROFILE_FILES.items()):
+        return None
+
+    from kist.stores.cloud_profile import read_profile  # noqa: PLC0415  boto3 is heavy, and seldom needed
+
+    return read_profile(named, must_exist=bool(named))
+
+
+def _any(values: Mapping[str, object], names: tuple[str, ...]) -> bool:
+    return any(values.get(name) for name in names)
+
+
+def _fill_in(rest: dict[str, object], platform: str, profile: "Profile | None") -> None:
+    """Add what only a profile says, and call options as obstore does."""
+    if profile is not None:
+        for name, value, variables in (("endpoint", profile.endpoint, _ENDPOINTS["s3"]), ("region", profile.region, _REGIONS)):
+            if value and not any(map(os.environ.get, variables)):
+                rest.setdefault(name, value)
+    if platform == "gs" and "endpoint" in rest:
+        rest["base_url"] = rest.pop("endpoint")
+
+
+def _limits(platform: str, rest: dict[str, object], timeout: timedelta) -> Limits:
+    return Limits(
+        connect_seconds=_seconds(rest, "connect_timeout_seconds", 10).total_seconds(),
+        silence_seconds=timeout.total_seconds(),
+        max_retries=_retries(rest),
+        allow_http=_allow_http(platform, rest),
+    )
+
+
+def _retry(rest: dict[str, object], limits: Limits) -> "RetryConfig":
+    return {
+        "max_retries": limits.max_retries,
         "retry_timeout": _seconds(rest, "retry_seconds", 60),
         "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
     }
-    settings, secrets = _settings(address, rest), _secrets(rest)
-
-    def client(config: "ClientConfig") -> Client:
-        kind = _KINDS[address.scheme]
-        try:
-            return kind(address.bucket, prefix=address.prefix or None, client_options=config, retry_config=retry, config=settings)  # type: ignore[arg-type]  # obstore checks the settings
-        except FOREIGN as error:
-            raise misconfigured(error, address.url, secrets) from None  # the cause may repeat an option, and so a secret
-
-    return Clients(
-        requests=client({**times, "timeout": timeout, "read_timeout": min(timeout, silence)}),
-        uploads=client({**times, "timeout": max(timeout, upload)}),
-        secrets=secrets,
-        given_secrets=any(_is_secret(name) for name in rest),
-    )
 
 
 def _settings(address: Address, rest: Mapping[str, object]) -> dict[str, object]:
@@ -129,17 +250,27 @@ def _settings(address: Address, rest: Mapping[str, object]) -> dict[str, object]
         own["disable_bulk_delete"] = True  # one DELETE per key: what every server understands
     if address.account:
         own["account_name"] = address.account
-    return {**own, **{name: value for name, value in rest.items() if value is not None}}
+    return {**own, **rest}
 
 
-def _allow_http(address: Address, rest: dict[str, object]) -> bool:
+def _realm(platform: str, settings: Mapping[str, object], profile: "Profile | None") -> str:
+    """Return a text that tells credentials and endpoints apart, and tells nobody what they are."""
+    prefixes = {"s3": ("AWS_",), "gs": ("GOOGLE_", "SERVICE_ACCOUNT"), "az": ("AZURE_",)}[platform]
+    variables = sorted((name, value) for name, value in os.environ.items() if name.startswith(prefixes))
+    given = sorted((name, str(value)) for name, value in settings.items() if name != "region")
+    return hashlib.sha256(repr((platform, given, variables, profile.name if profile else "")).encode()).hexdigest()
+
+
+def _allow_http(platform: str, rest: dict[str, object]) -> bool:
     """Say whether plain http may be used: if asked for, or if the endpoint is on this machine."""
     given = rest.pop("allow_http", None)
-    if given is None and address.scheme in {"s3", "s3a"}:
+    if given is None and platform == "s3":
         given = os.environ.get("AWS_ALLOW_HTTP")
     if given is not None:
         return str(given).lower() in {"1", "true", "yes", "on"}
-    endpoint = rest.get("endpoint") or rest.get("endpoint_url") or next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
+    if rest.get("use_emulator"):
+        return True
+    endpoint = next(filter(None, [*map(rest.get, _ENDPOINT_OPTIONS), *map(os.environ.get, _ENDPOINTS[platform])]), "")
     host = urlsplit(str(endpoint)).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -165,8 +296,8 @@ def _is_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
-def _secrets(options: Mapping[str, object]) -> tuple[str, ...]:
-    """Return all values, given or of the environment, that no message may repeat; the longest first."""
+def _secrets(options: Mapping[str, object], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Return all values, given, of the environment or others, that no message may repeat; the longest first."""
     variables = {name: value for name, value in os.environ.items() if name.upper().startswith(_SECRET_VARIABLES)}
-    values = {str(value) for name, value in [*options.items(), *variables.items()] if _is_secret(name)}
+    values = {*others, *(str(value) for name, value in [*options.items(), *variables.items()] if _is_secret(name))}
     return tuple(sorted((value for value in values if len(value) >= _SHORTEST_SECRET), key=len, reverse=True))

@@ -11,17 +11,18 @@ import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Buffer, Iterator
+from collections.abc import Buffer, Iterable, Iterator
 from datetime import UTC, datetime
 from errno import EEXIST, EINVAL, EISDIR, ENOENT, ENOSYS, EOPNOTSUPP, EPERM
 from urllib.parse import unquote, urlsplit
 
-from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound, StoreError, Unsupported
+from kist.errors import AlreadyExists, Conflict, InvalidInput, KistError, NotFound, StoreError, Unsupported
 from kist.stores import temporary
 from kist.stores.keys import check_folder, check_key, check_prefix, check_range
 from kist.stores.local_errors import translated
 from kist.stores.local_listing import has_objects, subfolders, walk
 from kist.stores.protocols import ObjectMeta
+from kist.stores.streams import Pieces
 
 __all__ = ["LocalStore", "open_local"]
 
@@ -31,6 +32,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NAMELESS = getattr(os, "O_TMPFILE", 0)
 _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)
 _NO_NAMELESS = frozenset({EOPNOTSUPP, EISDIR, EINVAL, ENOENT, ENOSYS})
+_PIECE_BYTES = 1 << 20
 _NO_LINKS = frozenset({EPERM, EOPNOTSUPP, ENOSYS})
 
 
@@ -97,8 +99,20 @@ class LocalStore:
             try:
                 self._write(folder, name, data)
             except (FileExistsError, Unsupported):
-                self._replace(folder, name, data)
+                self._replace(folder, name, (data,))
             _sync(folder)
+
+    def put_stream(self, key: str, parts: Iterable[Buffer], *, size_bytes: int | None = None) -> None:
+        """See `kist.stores.protocols.PutStream`; the parts go to a temporary file as they come."""
+        *above, name = _segments(key)
+        pieces = Pieces(parts, piece_bytes=_PIECE_BYTES, size_bytes=size_bytes)
+        try:
+            with translated(f"write {key!r} to {self.url}"), self._folder(tuple(above), make=True) as folder:
+                self._replace(folder, name, pieces)
+                _sync(folder)
+        except KistError:
+            pieces.blame()
+            raise
 
     def create(self, key: str, data: Buffer) -> None:
         """See `kist.stores.protocols.Create`."""
@@ -200,7 +214,7 @@ class LocalStore:
         """
         if self._nameless and self._write_nameless(folder, name, data):
             return
-        with self._named(data) as (area, temp):
+        with self._named((data,)) as (area, temp):
             try:
                 self._link(area, temp, folder, name)
             except OSError as error:
@@ -237,20 +251,21 @@ class LocalStore:
     def _link(self, area: int, temp: bytes, folder: int, name: bytes) -> None:
         os.link(temp, name, src_dir_fd=area, dst_dir_fd=folder, follow_symlinks=False)
 
-    def _replace(self, folder: int, name: bytes, data: Buffer) -> None:
-        """Put these bytes under a name that is taken, in one step."""
-        with self._named(data) as (area, temp):
+    def _replace(self, folder: int, name: bytes, parts: Iterable[Buffer]) -> None:
+        """Put these bytes under a name that may be taken, in one step."""
+        with self._named(parts) as (area, temp):
             os.rename(temp, name, src_dir_fd=area, dst_dir_fd=folder)
 
     @contextlib.contextmanager
-    def _named(self, data: Buffer) -> Iterator[tuple[int, bytes]]:
+    def _named(self, parts: Iterable[Buffer]) -> Iterator[tuple[int, bytes]]:
         """Lend a synced temporary file with these bytes, as folder and name; afterwards it is gone."""
         with self._folder((temporary.FOLDER,), make=True) as area:
             temp = temporary.new_name()
             file = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=area)
             try:
                 try:
-                    _write_all(file, data)
+                    for part in parts:
+                        _write_all(file, part)
                     _sync(file)
                 finally:
                     os.close(file)

@@ -5,19 +5,23 @@ so that tests can move it.
 """
 
 import builtins
+import itertools
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Buffer, Callable, Iterator
+from collections.abc import Buffer, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
-from kist.errors import AlreadyExists, NotFound
+from kist.errors import AlreadyExists, Conflict, NotFound
 from kist.stores.keys import check_folder, check_key, check_prefix, check_range
 from kist.stores.protocols import ObjectMeta
+from kist.stores.streams import Pieces
 
 __all__ = ["MemoryStore", "open_memory"]
 
 type Clock = Callable[[], datetime]
+
+_PIECE_BYTES = 1 << 20
 
 
 class MemoryStore:
@@ -30,6 +34,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._objects: dict[str, tuple[bytes, ObjectMeta]] = {}
         self._sorted: list[bytes] = []
+        self._states = itertools.count(1)
 
     def __repr__(self) -> str:
         return f"<MemoryStore {self.url} with {len(self._objects)} objects>"
@@ -42,6 +47,14 @@ class MemoryStore:
         """See `kist.stores.protocols.GetRange`."""
         check_range(start, end)
         return self._look_up(key)[0][start:end]
+
+    def get_part(self, meta: ObjectMeta, *, start: int, end: int) -> bytes:
+        """See `kist.stores.protocols.GetPart`."""
+        check_range(start, end)
+        content, found = self._look_up(meta.key)
+        if found.etag != meta.etag:
+            raise Conflict(f"{meta.key!r} in {self.url} has changed; look at it anew")
+        return content[start:end]
 
     def head(self, key: str) -> ObjectMeta:
         """See `kist.stores.protocols.Head`."""
@@ -65,7 +78,21 @@ class MemoryStore:
         with self._lock:
             if key not in self._objects:
                 insort(self._sorted, key.encode())
-            self._objects[key] = content, ObjectMeta(key=key, size_bytes=len(content), modified=self._clock())
+            etag = str(next(self._states))
+            self._objects[key] = content, ObjectMeta(key=key, size_bytes=len(content), modified=self._clock(), etag=etag)
+
+    def put_stream(self, key: str, parts: Iterable[Buffer], *, size_bytes: int | None = None) -> None:
+        """See `kist.stores.protocols.PutStream`."""
+        check_key(key)
+        self.put(key, b"".join(Pieces(parts, piece_bytes=_PIECE_BYTES, size_bytes=size_bytes)))
+
+    def copy_from(self, source: object, source_key: str, key: str) -> bool:
+        """See `kist.stores.protocols.CopyFrom`; within this process."""
+        check_key(key)
+        if not isinstance(source, MemoryStore):
+            return False
+        self.put(key, source.get(source_key))
+        return True
 
     def create(self, key: str, data: Buffer) -> None:
         """See `kist.stores.protocols.Create`."""

@@ -1,4 +1,4 @@
-"""What the engine needs of a store: one Protocol per verb.
+"""What is asked of a store: one Protocol per verb. The engine needs `Store`; what else a store can do, `kist.storage` finds and uses.
 
 A store keeps bytes under keys. A key is segments of printable characters joined by ``/``: never empty, never ``.`` or ``..``.
 A guarantee that a store lacks is a Protocol it does not have, never a weaker default: a store without put-if-absent has no `create`.
@@ -6,21 +6,50 @@ All calls block, may come from any thread, and translate foreign errors to `kist
 """
 
 import builtins
-from collections.abc import Buffer, Iterator
+from collections.abc import Buffer, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-__all__ = ["ConditionalStore", "Create", "Delete", "Get", "GetRange", "Head", "List", "ObjectMeta", "Put", "ReadableStore", "Store"]
+__all__ = [
+    "Batch",
+    "ConditionalStore",
+    "CopyFrom",
+    "Create",
+    "Delete",
+    "Folders",
+    "Get",
+    "GetPart",
+    "GetRange",
+    "GetStream",
+    "Head",
+    "List",
+    "ListFolder",
+    "Move",
+    "ObjectMeta",
+    "PartUpload",
+    "Put",
+    "PutParts",
+    "PutStream",
+    "ReadableStore",
+    "Sign",
+    "Store",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMeta:
-    """What a store knows of an object without reading it; `modified` is by the store's own clock, in UTC."""
+    """What a store knows of an object without reading it.
+
+    `modified` is by the store's own clock, in UTC. `etag` changes whenever the content does; empty where the store has no such thing.
+    `size_bytes` is -1 only where a server of the web does not tell it; `GetStream` reads such an object all the same.
+    """
 
     key: str
     size_bytes: int
     modified: datetime
+    etag: str = ""
 
 
 class Get(Protocol):
@@ -84,6 +113,20 @@ class List(Protocol):
         ...
 
 
+@runtime_checkable
+class ListFolder(Protocol):
+    """List one folder without what is below its folders."""
+
+    def list_folder(self, prefix: str) -> tuple[builtins.list[ObjectMeta], builtins.list[str]]:
+        """Return the objects right below `prefix` (empty, or ending in ``/``), and the names of the folders there; both sorted.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        ...
+
+
+@runtime_checkable
 class Put(Protocol):
     """Write an object."""
 
@@ -98,6 +141,7 @@ class Put(Protocol):
         ...
 
 
+@runtime_checkable
 class Create(Protocol):
     """Write an object that must not exist."""
 
@@ -114,6 +158,7 @@ class Create(Protocol):
         ...
 
 
+@runtime_checkable
 class Delete(Protocol):
     """Remove an object."""
 
@@ -122,6 +167,189 @@ class Delete(Protocol):
 
         Raises:
             StoreError: the store failed; the object may be gone all the same.
+        """
+        ...
+
+
+@runtime_checkable
+class GetPart(Protocol):
+    """Read part of one state of an object."""
+
+    def get_part(self, meta: ObjectMeta, *, start: int, end: int) -> bytes:
+        """Return bytes ``start <= i < end`` of the very object that `meta` tells of, so that parts fit together.
+
+        Raises:
+            NotFound: it is gone.
+            Conflict: it has changed since.
+            StoreError: the store failed, or answered another range.
+        """
+        ...
+
+
+@runtime_checkable
+class GetStream(Protocol):
+    """Read an object that need not fit into memory, nor tell how long it is."""
+
+    def get_stream(self, key: str) -> Generator[bytes, None, None]:
+        """Yield the bytes of one state of an object, from its first to its last; the end comes only after the whole object.
+
+        Nothing is asked before the first step. Whoever stops early closes the generator.
+
+        Raises:
+            NotFound: no such key.
+            StoreError: the store failed, or broke off in the middle.
+        """
+        ...
+
+
+@runtime_checkable
+class PutStream(Protocol):
+    """Write an object that need not fit into memory."""
+
+    def put_stream(self, key: str, parts: Iterable[Buffer], *, size_bytes: int | None = None) -> None:
+        """Store an object from parts as they come, replacing what was there. Once this returns, the store holds exactly these bytes.
+
+        Readers see old or new, never a mix. What `parts` raises passes through, and what was there stays. A part may be reused as soon
+        as the next one is asked for. `size_bytes`, where it is known, is how long all of them are together.
+
+        Raises:
+            IntegrityError: other bytes arrived; nothing was replaced.
+            StoreError: the store failed; the object may be stored all the same.
+        """
+        ...
+
+
+class PartUpload(Protocol):
+    """A big object on its way: nobody sees it before `finish`."""
+
+    @property
+    def token(self) -> str:
+        """What `PutParts.take_up` needs to go on with it, in another process too."""
+        ...
+
+    @property
+    def part_bytes(self) -> int:
+        """How long each part is, but for the last one."""
+        ...
+
+    def put_part(self, number: int, data: Buffer) -> str:
+        """Store part `number`, counted from 0, in any order and from any thread; return its receipt.
+
+        Raises:
+            IntegrityError: other bytes arrived.
+            StoreError: the store failed.
+        """
+        ...
+
+    def finish(self, receipts: Sequence[str]) -> None:
+        """Make the object from all parts, replacing what was there; `receipts` are in the order of the parts.
+
+        Raises:
+            StoreError: the store failed; the object may be stored all the same.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Remove the parts.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        ...
+
+
+@runtime_checkable
+class PutParts(Protocol):
+    """Write a big object in parts, side by side, and go on after an interruption."""
+
+    def begin_parts(self, key: str, *, size_bytes: int) -> PartUpload:
+        """Begin.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        ...
+
+    def take_up(self, key: str, token: str) -> tuple[PartUpload, dict[int, str]]:
+        """Go on with what was begun: return it, and the receipts of the parts that are there.
+
+        Raises:
+            NotFound: it is no more.
+            StoreError: the store failed.
+        """
+        ...
+
+
+@runtime_checkable
+class CopyFrom(Protocol):
+    """Copy within a service."""
+
+    def copy_from(self, source: object, source_key: str, key: str) -> bool:
+        """Copy an object of the store `source` to `key`, replacing what was there, so that no byte passes through this machine.
+
+        Returns:
+            Whether it was done; False where these two stores can't, and nothing happened.
+
+        Raises:
+            NotFound: there is no such source.
+            StoreError: the store failed; the object may be stored all the same.
+        """
+        ...
+
+
+@runtime_checkable
+class Move(Protocol):
+    """Give another name in one step."""
+
+    def move(self, key: str, new_key: str) -> None:
+        """Rename an object, or a folder with all that is in it, to a name that is free, or an object's, which is then replaced.
+
+        Raises:
+            NotFound: there is nothing under this name.
+            AlreadyExists: the new name is a folder's.
+            Unsupported: not between these two; nothing happened.
+            StoreError: the store failed.
+        """
+        ...
+
+
+@runtime_checkable
+class Sign(Protocol):
+    """Give access to one object by a URL."""
+
+    def signed_url(self, key: str, *, expires_in_seconds: int, method: str = "GET") -> str:
+        """Return a URL that lets its bearer read (``GET``) or write (``PUT``) this object until then; nothing is sent.
+
+        Raises:
+            InvalidInput: no such method, or a time that the service does not take.
+            Unsupported: these credentials can't sign.
+        """
+        ...
+
+
+@runtime_checkable
+class Folders(Protocol):
+    """Have folders that exist though nothing is in them."""
+
+    def is_folder(self, key: str) -> bool:
+        """Say whether there is a folder of this name; the empty key is the root."""
+        ...
+
+    def make_folder(self, key: str) -> None:
+        """Make a folder and those above it; one that is there stays.
+
+        Raises:
+            AlreadyExists: something else has the name.
+            StoreError: the store failed.
+        """
+        ...
+
+    def remove_folder(self, key: str) -> None:
+        """Remove an empty folder; one that is not there is no error.
+
+        Raises:
+            Conflict: it is not empty.
+            StoreError: the store failed.
         """
         ...
 
@@ -137,3 +365,17 @@ class Store(ReadableStore, Put, Delete, Protocol):
 @runtime_checkable
 class ConditionalStore(Store, Create, Protocol):
     """A store that also offers put-if-absent. That it *honours* it is for `kist.stores.conditional.probe` to find out."""
+
+
+@runtime_checkable
+class Batch(Protocol):
+    """Make many changes one."""
+
+    def batch(self, message: str = "") -> AbstractContextManager[Store]:
+        """Lend a store whose writes and deletions all take effect at the end of the context, in one step; after an exception none does.
+
+        Raises:
+            Conflict: another writer was faster.
+            StoreError: the store failed.
+        """
+        ...

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from kist.errors import InvalidInput
+from kist.stores.announcing import is_announced
 from kist.stores.protocols import Store
 
-__all__ = ["Scheme", "open_store", "register", "scheme_of", "schemes"]
+__all__ = ["Scheme", "find", "open_store", "register", "scheme_of", "schemes"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*):(?://)?")
 
@@ -24,22 +25,32 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*):(?://)?")
 class Scheme:
     """What opens the URLs of one scheme, each as ``"module:function"``.
 
-    `store` takes ``(url, *, create, **options)`` and returns a store. `repository`, where the scheme has versions, takes
-    ``(url)`` and returns a repository, a ref and a path.
+    `store` takes ``(url, *, create, **options)`` and returns a store. `split` takes ``(url)`` and returns the URL of the store that an
+    object is in, and its key; without it, the store is what stands before the first ``/`` behind ``//``. `repository`, where the scheme has
+    versions, takes ``(url)`` and returns a repository, a ref and a path.
     """
 
     store: str
+    split: str | None = None
     repository: str | None = None
 
 
 _table: dict[str, Scheme] = {
-    "file": Scheme(store="kist.stores.local:open_local"),
+    "file": Scheme(store="kist.stores.local:open_local", split="kist.stores.disk:split"),
     "memory": Scheme(store="kist.stores.memory:open_memory"),
+    "kist": Scheme(
+        store="kist.engine.addressed:open_addressed",
+        split="kist.engine.addressed:split",
+        repository="kist.engine.addressed:repository_at",
+    ),
     **{name: Scheme(store="kist.stores.cloud:open_cloud") for name in ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")},
+    **{name: Scheme(store="kist.stores.web:open_web", split="kist.stores.web:split") for name in ("http", "https")},
+    **{name: Scheme(store="kist.stores.swift:open_swift") for name in ("swift", "ovh")},
+    **{name: Scheme(store="kist.stores.other:open_other") for name in ("sftp", "ftp", "ftps", "webdav", "webdavs")},
 }
 
 
-def register(scheme: str, *, store: str, repository: str | None = None) -> None:
+def register(scheme: str, *, store: str, split: str | None = None, repository: str | None = None) -> None:
     """Teach `open_store` a scheme; a later registration replaces an earlier one.
 
     Raises:
@@ -47,15 +58,36 @@ def register(scheme: str, *, store: str, repository: str | None = None) -> None:
     """
     if not _SCHEME.fullmatch(f"{scheme}:"):
         raise InvalidInput(f"{scheme!r} is no scheme: use letters, digits and '+._-', a letter first")
-    for factory in (store, repository):
+    for factory in (store, split, repository):
         if factory is not None and factory.count(":") != 1:
             raise InvalidInput(f"{factory!r} names no factory: write 'module:function'")
-    _table[scheme.lower()] = Scheme(store=store, repository=repository)
+    _table[scheme.lower()] = Scheme(store=store, split=split, repository=repository)
 
 
 def schemes() -> dict[str, Scheme]:
     """Return the table as it is now, sorted by scheme."""
     return dict(sorted(_table.items()))
+
+
+def find(scheme: str) -> Scheme:
+    """Return what opens the URLs of a scheme: what the table says, else fsspec if it has a filesystem for it.
+
+    Raises:
+        InvalidInput: nobody knows the scheme.
+    """
+    entry = _table.get(scheme)
+    if entry is not None:
+        return entry
+    if scheme == "host":
+        raise InvalidInput("'host' URLs are read and written by code that runs on that host, and by nothing else")
+    try:
+        fsspec = importlib.import_module("fsspec")  # only now: it takes longer to import than most commands to run
+    except Exception as error:  # it reads its configuration when it is imported, and raises what it likes
+        raise InvalidInput(f"nothing is known about {scheme!r} URLs, and fsspec can't be loaded: {error}") from error
+    if scheme in fsspec.available_protocols() and not is_announced(scheme):  # what it knows from us alone, we do not learn from it
+        return Scheme(store="kist.stores.other:open_other", split="kist.stores.other:split")
+    known = ", ".join(sorted(_table))
+    raise InvalidInput(f"nothing is known about {scheme!r} URLs; known are {known}, and whatever fsspec has a filesystem for")
 
 
 def scheme_of(url: str | os.PathLike[str]) -> str:
@@ -79,10 +111,7 @@ def open_store(url: str | os.PathLike[str], *, create: bool = False, **options: 
         NotFound: there is no such folder, and `create` is not set.
     """
     name = scheme_of(url)
-    entry = _table.get(name)
-    if entry is None:
-        raise InvalidInput(f"nothing is known about {name!r} URLs; known are {', '.join(sorted(_table))}")
-    factory = cast("Callable[..., Store]", load(entry.store))
+    factory = cast("Callable[..., Store]", load(find(name).store))
     try:
         return factory(os.fspath(url), create=create, **options)
     except TypeError as error:

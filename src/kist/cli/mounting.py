@@ -1,0 +1,192 @@
+"""``kist mount add``, ``list``, ``show`` and ``remove``: names for stores, kept for later. No command of these sends anything.
+
+Secrets are asked for, or come from the environment or standard input; none is ever printed.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from kist.cli.completing import complete_mount
+from kist.cli.options import EVERYWHERE, Everywhere
+from kist.cli.output import Column, line, note, print_array, print_object, print_table, warn
+from kist.cli.text import escape
+from kist.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from kist.stores.mounts import Mount
+
+__all__ = ["add", "list_mounts", "remove", "show"]
+
+ASKED = "-"
+WIDTH = 12
+COLUMNS = (
+    Column(title="NAME", style="cyan"),
+    Column(title="PROVIDER", spare=1),
+    Column(title="STANDS FOR", flexible=True),
+    Column(title="FROM", flexible=True, spare=2),
+)
+
+NameArg = Annotated[str, Parameter(completer=complete_mount, help="Its name, as in NAME://path.")]
+
+
+def add(
+    name: Annotated[str, Parameter(help="What its URLs begin with: NAME://path. A scheme, such as s3, gets default options.")],
+    /,
+    *,
+    url: Annotated[str | None, Parameter(metavar="URL", help="What it stands for: s3://bucket/prefix, sftp://host/path, ...")] = None,
+    provider: Annotated[str | None, Parameter(help="Where, if there is no URL: s3, minio, gs, az, ovh, sftp, webdav, ...")] = None,
+    bucket: Annotated[str | None, Parameter(help="At the provider; the first part of a path if not said.")] = None,
+    prefix: Annotated[str | None, Parameter(help="What all its keys begin with.")] = None,
+    endpoint_url: Annotated[str | None, Parameter(metavar="URL", help="The address of the service, if it has one of its own.")] = None,
+    client_id: Annotated[str | None, Parameter(metavar="ID", help="Who asks: an access key, an account, a user name.")] = None,
+    secret_id: Annotated[
+        str | None,
+        Parameter(
+            metavar="-",
+            allow_leading_hyphen=True,
+            help="Proves it. - takes it from KIST_MOUNT_NAME_SECRET_ID, else from standard input; asked for if not said.",
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        Parameter(("--option", "-o"), metavar="KEY=VALUE", help="Another option of the store; - as VALUE asks for it. May be repeated."),
+    ] = None,
+    replace: Annotated[bool, Parameter(help="Let another mount of this name make way.")] = False,
+    everywhere: Everywhere = EVERYWHERE,
+) -> None:
+    """Give a store a name, and keep it for later.
+
+    Raises:
+        KistError: the name or the place makes no sense, or the name is taken.
+    """
+    from kist.stores import mounts  # noqa: PLC0415 - --help needs no stores
+
+    options = {key: _secret(name, key) if value == ASKED else value for key, value in map(_option, option or ())}
+    if secret_id == ASKED or (secret_id is None and client_id and sys.stdin.isatty()):
+        secret_id = _secret(name, "secret_id")
+    said = {"url": url, "provider": provider, "bucket": bucket, "prefix": prefix, "endpoint_url": endpoint_url}
+    if double := sorted(options.keys() & {"name", "storage_type", "replace", "save", "config", *said}):
+        raise InvalidInput(f"--option {double[0]}=… is no option of a store: say --{double[0].replace('_', '-')}, if there is one")
+    credentials = {"client_id": client_id, "secret_id": secret_id}
+    made = mounts.mount(name, replace=replace, save=True, **said, **{**credentials, **options})
+    mounts.unmount(made.name)  # in this process: what counts from now on is what the file says, unless something goes before it
+    made = mounts.find(made.name) or made
+    if made.origin != mounts.saved_in():
+        warn(f"{made.origin} says something of {made.name!r} too, and goes before {_short(mounts.saved_in())}")
+    if everywhere.json:
+        print_object(_facts(made))
+        return
+    line(f"mounted {escape(made.url)} as {made.name}://" if made.url else f"{made.name}:// URLs take these options from now on")
+    if not everywhere.quiet:
+        note(f"kist: kept in {_short(mounts.saved_in())}, for your eyes only")
+
+
+def list_mounts(*, everywhere: Everywhere = EVERYWHERE) -> None:
+    """List all mounts: those that are kept, and those of the environment and of other programs' configuration.
+
+    Raises:
+        KistError: configuration can't be read.
+    """
+    from kist.stores import mounts  # noqa: PLC0415 - --help needs no stores
+
+    found = mounts.mounts()
+    if everywhere.json:
+        print_array(map(_facts, found.values()))
+        return
+    print_table(COLUMNS, ([one.name, one.provider, _meaning(one), _short(one.origin)] for one in found.values()))
+    if not found and not everywhere.quiet:
+        note("kist: nothing is mounted; kist mount add NAME --url URL begins")
+
+
+def show(name: NameArg, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
+    """Show what a mount stands for, with its secrets masked.
+
+    Raises:
+        KistError: there is none, or its configuration makes no sense.
+    """
+    found = _find(name)
+    if everywhere.json:
+        print_object(_facts(found))
+        return
+    facts: dict[str, object] = {"name": found.name, "stands for": _meaning(found), "provider": found.provider, "from": _short(found.origin)}
+    facts |= _masked(found)
+    width = max(WIDTH, *(len(fact) + 2 for fact in facts))
+    for fact, value in facts.items():
+        line(f"{f'{fact}:':<{width}}{escape(str(value))}")
+
+
+def remove(name: NameArg, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
+    """Forget a mount that is kept; what is in its store stays.
+
+    Raises:
+        KistError: there is none, or it is kept elsewhere.
+    """
+    from kist.stores import mounts  # noqa: PLC0415 - --help needs no stores
+
+    try:
+        mounts.unmount(name, saved=True)
+    except NotFound:
+        found = _find(name)
+        raise InvalidInput(f"the mount {found.name!r} comes from {found.origin}: remove it there") from None
+    if everywhere.json:
+        print_object({"name": name.lower(), "removed": True})
+    else:
+        line(f"removed {escape(name.lower())}; what is in its store stays")
+
+
+def _find(name: str) -> "Mount":
+    from kist.stores import mounts  # noqa: PLC0415 - --help needs no stores
+
+    found = mounts.find(name.removesuffix("://"))
+    if found is None:
+        raise NotFound(f"there is no mount {name!r}: kist mount list shows those that there are")
+    return found
+
+
+def _facts(found: "Mount") -> dict[str, object]:
+    return {"name": found.name, "url": found.url, "provider": found.provider, "options": _masked(found), "origin": found.origin}
+
+
+def _masked(found: "Mount") -> dict[str, object]:
+    from kist.stores.mount_options import shown  # noqa: PLC0415 - --help needs no stores
+
+    return shown(found.options)
+
+
+def _meaning(found: "Mount") -> str:
+    return found.url or f"default options of {found.name}:// URLs"
+
+
+def _short(path: str) -> str:
+    """Return a path as its owner would write it."""
+    home = f"{Path.home()}/"
+    return f"~/{path.removeprefix(home)}" if path.startswith(home) else path
+
+
+def _option(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise InvalidInput("--option takes KEY=VALUE, such as region=eu-west-1")  # what was found may be a secret
+    return key, value
+
+
+def _secret(name: str, key: str) -> str:
+    """Return a secret from the environment, the user, or standard input."""
+    from kist.stores.mount_files import spelled  # noqa: PLC0415 - only where there is a secret
+
+    variable = f"KIST_MOUNT_{spelled(name)}_{key.upper()}"
+    if said := os.environ.get(variable):
+        return said
+    if not sys.stdin.isatty():
+        said = sys.stdin.readline().rstrip("\r\n")
+    else:
+        from getpass import getpass  # noqa: PLC0415 - only where somebody is asked
+
+        said = getpass(f"{key} of {name}: ", stream=sys.stderr)
+    if not said:
+        raise InvalidInput(f"no {key} was given: type it, pipe it in, or set {variable}")
+    return said
