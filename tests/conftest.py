@@ -21,7 +21,9 @@ from tests.servers.gcs import GcsServer
 from tests.servers.s3 import S3Server
 from tests.servers.swift import SwiftServer
 
-pytest.register_assert_rewrite("kist.testing.sign_suite", "kist.testing.store_suite", "kist.testing.transfer_suite")
+pytest.register_assert_rewrite(
+    "kist.testing.blocks_suite", "kist.testing.sign_suite", "kist.testing.store_suite", "kist.testing.transfer_suite"
+)
 
 
 @pytest.fixture(scope="session")

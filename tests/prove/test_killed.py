@@ -20,8 +20,8 @@ from tests.prove.scale import kills
 from kist.engine.opening import open_repository, repository_on
 from kist.engine.repository import Repository
 from kist.errors import NotFound
-from kist.stores import local, temporary
-from kist.stores.local import LocalStore
+from kist.stores.local import LocalStore, temporary
+from kist.stores.local import store as local
 
 MOST_CHANGES = 2000
 PROBING, PROBE_STRIDE = 60, 20

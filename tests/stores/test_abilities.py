@@ -1,6 +1,7 @@
 """Measuring what places can do: what the reference says of each kind of store is what is measured on a real one."""
 
 import importlib.util
+import time
 from collections.abc import Buffer, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -126,6 +127,7 @@ class _Faulty(MemoryStore):
     @override
     def put(self, key: str, data: Buffer) -> None:
         super().delete(key)
+        time.sleep(0.005)  # long enough for a reader to come by
         super().put(key, data)
 
 

@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 
 from kist.stores.memory import MemoryStore, open_memory
+from kist.testing.blocks_suite import GetBlocksSuite
 from kist.testing.clock import VirtualClock
 from kist.testing.store_suite import ConditionalStoreSuite
 from kist.testing.transfer_suite import CopySuite, GetPartSuite, PutStreamSuite
 
 
-class TestMemoryStore(GetPartSuite, PutStreamSuite, CopySuite, ConditionalStoreSuite):
+class TestMemoryStore(GetPartSuite, GetBlocksSuite, PutStreamSuite, CopySuite, ConditionalStoreSuite):
     has_overlaps = True
 
     @pytest.fixture

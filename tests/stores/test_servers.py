@@ -14,6 +14,7 @@ from kist.errors import Denied, StoreError
 from kist.stores.conditional import probe, probe_quickly
 from kist.stores.protocols import ConditionalStore, Store
 from kist.stores.urls import open_store
+from kist.testing.blocks_suite import GetBlocksSuite
 from kist.testing.sign_suite import SignSuite
 from kist.testing.store_suite import ODD_KEYS, ConditionalStoreSuite, StoreSuite, keys
 from kist.testing.transfer_suite import CopySuite, GetPartSuite, PutPartsSuite, PutStreamSuite, Uploading
@@ -23,7 +24,7 @@ def new_store(server: S3Server) -> ConditionalStore:
     return server.store(server.make_bucket(), f"pre fix/{uuid.uuid4().hex}")
 
 
-class S3Suite(GetPartSuite, PutStreamSuite, PutPartsSuite, CopySuite, SignSuite):
+class S3Suite(GetPartSuite, GetBlocksSuite, PutStreamSuite, PutPartsSuite, CopySuite, SignSuite):
     @pytest.fixture
     def store(self, server: S3Server) -> ConditionalStore:
         return new_store(server)
@@ -78,7 +79,7 @@ class TestRclone(S3Suite, StoreSuite):
 
 
 @pytest.mark.peer("Azurite")
-class TestAzurite(GetPartSuite, PutStreamSuite, CopySuite, SignSuite, ConditionalStoreSuite):
+class TestAzurite(GetPartSuite, GetBlocksSuite, PutStreamSuite, CopySuite, SignSuite, ConditionalStoreSuite):
     has_overlaps = True
     refused_keys = frozenset(key for key in ODD_KEYS if "\\" in key)
     put_headers: ClassVar[dict[str, str]] = {"x-ms-blob-type": "BlockBlob"}
@@ -97,7 +98,7 @@ class TestAzurite(GetPartSuite, PutStreamSuite, CopySuite, SignSuite, Conditiona
 
 
 @pytest.mark.peer("fake-gcs-server")
-class TestGoogle(GetPartSuite, StoreSuite):
+class TestGoogle(GetPartSuite, GetBlocksSuite, StoreSuite):
     """Reading, listing and deleting as Google does it; this emulator can't be written as Google is."""
 
     has_overlaps = True

@@ -152,7 +152,7 @@ def _facts(found: "Mount") -> dict[str, object]:
 
 
 def _masked(found: "Mount") -> dict[str, object]:
-    from kist.stores.mount_options import shown  # noqa: PLC0415 - --help needs no stores
+    from kist.stores.mounts.options import shown  # noqa: PLC0415 - --help needs no stores
 
     return shown(found.options)
 
@@ -176,7 +176,7 @@ def _option(text: str) -> tuple[str, str]:
 
 def _secret(name: str, key: str) -> str:
     """Return a secret from the environment, the user, or standard input."""
-    from kist.stores.mount_files import spelled  # noqa: PLC0415 - only where there is a secret
+    from kist.stores.mounts.files import spelled  # noqa: PLC0415 - only where there is a secret
 
     variable = f"KIST_MOUNT_{spelled(name)}_{key.upper()}"
     if said := os.environ.get(variable):

@@ -103,8 +103,9 @@ class RepositoryStore:
         """See `kist.stores.protocols.PutStream`."""
         self._put(key, io.BufferedReader(_Parts(parts, size_bytes)))
 
-    def copy_from(self, source: object, source_key: str, key: str) -> bool:
+    def copy_from(self, source: object, source_key: str, key: str, *, meta: ObjectMeta | None = None) -> bool:
         """See `kist.stores.protocols.CopyFrom`: within a branch no content is read or written."""
+        del meta
         if not isinstance(source, RepositoryStore) or (source._repository.id, source._ref) != (self._repository.id, self._ref):  # noqa: SLF001 - of its own class
             return False
         with self._changing(f"Copy {source_key} to {key}") as change:

@@ -361,7 +361,7 @@ class Repository:
             IntegrityError: what is stored is not what was saved; no file is left.
         """
         from kist.engine.archives import export_tar, export_zip, format_of  # noqa: PLC0415 - a log or a listing should start fast
-        from kist.engine.newfile import new_file  # noqa: PLC0415
+        from kist.stores.disk.files import replacing  # noqa: PLC0415
 
         contents = telling(self._contents(path, ref), progress)
         top = path.rpartition("/")[2] or "kist"
@@ -369,7 +369,7 @@ class Repository:
             export_tar(contents, file, gzip=True, top=top)
             return
         kind = format_of(os.fspath(file))
-        with new_file(file, overwrite=overwrite) as target:
+        with replacing(os.path.abspath(file), only_new=not overwrite) as descriptor, os.fdopen(descriptor, "w+b", closefd=False) as target:
             if kind == "zip":
                 export_zip(contents, target, top=top)
             else:

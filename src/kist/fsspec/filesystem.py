@@ -71,7 +71,7 @@ class StorageFileSystem(ReadingFileSystem):
         """Find a place that is to be changed, and make the folders above it where that is needed."""
         place = self._at(path)
         if self._is_root(path) or not place.key:
-            raise InvalidInput(f"{place.url} is a whole store: name something in it")
+            raise InvalidInput(f"{place.shown} is a whole store: name something in it")
         if isinstance(place.store, Disk):
             above, root = place.key.rpartition("/")[0], self._at("")
             if not place.store.is_folder(root.key):
@@ -125,7 +125,7 @@ class StorageFileSystem(ReadingFileSystem):
     def _writer(self, path: str, kind: str, *, waits: bool) -> StorageWriter:
         place = self._target(path)
         if isinstance(place.store, Folders) and place.store.is_folder(place.key):
-            raise InvalidInput(f"{place.url} is a folder: a file can't take its place")
+            raise InvalidInput(f"{place.shown} is a folder: a file can't take its place")
         writer = open_writer(place, kind, made=StorageWriter)
         writer.waits = waits
         if self._intrans:
@@ -270,7 +270,7 @@ class StorageFileSystem(ReadingFileSystem):
     def _remove(self, path: str, *, recursive: bool) -> None:
         place = self._at(path)
         if self._is_root(path):
-            raise InvalidInput(f"{place.url} is a whole store, which is not removed at once: remove what is in it")
+            raise InvalidInput(f"{place.shown} is a whole store, which is not removed at once: remove what is in it")
         batches = self._batches()
         target = replace(place, store=batches.store(place.store)) if batches else place
         self._do(target, lambda: remove_place(target, recursive=recursive))

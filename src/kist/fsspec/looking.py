@@ -15,7 +15,7 @@ from kist.errors import InvalidInput, NotFound, Unsupported
 from kist.storage.places import is_folder, level
 from kist.stores import budget
 from kist.stores.locations import Location, encode, locate, resolve
-from kist.stores.mount_options import translate
+from kist.stores.mounts.options import translate
 from kist.stores.protocols import Folders, GetPart, ObjectMeta, ReadableStore, Sign
 from kist.stores.transfers import parts_of, transfer
 from kist.stores.urls import scheme_of
@@ -107,7 +107,7 @@ class ReadingFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it has no 
         if meta := place.find():
             return _file(path, meta)
         if not is_folder(place):
-            raise NotFound(f"there is nothing at {place.url}")
+            raise NotFound(f"there is nothing at {place.shown}")
         return _folder(path)
 
     @override
@@ -125,7 +125,7 @@ class ReadingFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it has no 
         if not listed and (meta := place.find()):
             listed = [_file(path, meta)]
         if not listed and not is_folder(place):
-            raise NotFound(f"there is nothing at {place.url}")
+            raise NotFound(f"there is nothing at {place.shown}")
         listed.sort(key=lambda one: str(one["name"]))
         return listed if detail else [str(one["name"]) for one in listed]
 
@@ -229,14 +229,14 @@ class ReadingFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it has no 
         """
         place, meta = self._at(path), self._meta(path)
         if not isinstance(place.store, Sign):
-            raise Unsupported(f"{place.url} has no URL that others could read it by: this kind of place can't sign any")
+            raise Unsupported(f"{place.shown} has no URL that others could read it by: this kind of place can't sign any")
         with place.named():
             return place.store.signed_url(meta.key, expires_in_seconds=expiration)
 
     def _meta(self, path: str) -> ObjectMeta:
         place = self._at(path)
         if self._is_root(path) or not place.key:
-            raise NotFound(f"{place.url} is a folder, not a file")
+            raise NotFound(f"{place.shown} is a folder, not a file")
         with place.named():
             return place.store.head(place.key)
 
@@ -252,7 +252,7 @@ class ReadingFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it has no 
         """
         place = self._at(path)
         if self._is_root(path) or not place.key:
-            raise NotFound(f"{place.url} is a folder, not a file")
+            raise NotFound(f"{place.shown} is a folder, not a file")
         with place.named():
             if not start and end is None:
                 return place.store.get(place.key)

@@ -1,6 +1,5 @@
 """`copy`, `move` and `sync` between any two places: many files at once, bounded memory, and nothing half done."""
 
-import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ from kist.storage.places import Url, is_folder, level, remove
 from kist.storage.working import Progress, Work, silent
 from kist.stores.disk import Disk
 from kist.stores.locations import Location, locate
-from kist.stores.protocols import Batch, Delete, Folders, Move, Put, PutStream
+from kist.stores.protocols import Batch, Delete, Folders, Move, Put, PutStream, Together
 from kist.stores.transfers import parts_of
 
 __all__ = ["copy", "copy_async", "move", "sync", "sync_async"]
@@ -104,7 +103,8 @@ def move(src: Url, dst: Url, *, progress: Progress = silent) -> Copied:
     if meta is not None:
         work.one(source, meta, target)
     else:
-        _copy_below(source, target, work, overwrite=True)
+        with ExitStack() as stack:
+            _copy_below(source, _batched(target, stack, f"Move from {source.shown}"), work, overwrite=True)
     remove(src, recursive=meta is None)
     return work.copied()
 
@@ -154,6 +154,8 @@ async def copy_async(src: Place, dst: Place, recursive: bool = False, *, overwri
     Raises:
         KistError: as `copy`.
     """
+    import asyncio  # noqa: PLC0415 - whoever waits here has it, and nobody else needs it
+
     return await asyncio.to_thread(copy, src, dst, recursive, overwrite=overwrite, progress=progress)
 
 
@@ -171,6 +173,8 @@ async def sync_async(
     Raises:
         KistError: as `sync`.
     """
+    import asyncio  # noqa: PLC0415 - whoever waits here has it, and nobody else needs it
+
     return await asyncio.to_thread(sync, src, dst, delete, checksum=checksum, dry_run=dry_run, progress=progress)
 
 
@@ -263,9 +267,13 @@ def _refuse_emptying(source: Location, target: Location, work: Work, extra: list
 
 
 def _batched(target: Location, stack: ExitStack, message: str, *, dry_run: bool = False) -> Location:
-    """Let all changes of a place that can do so take effect at once."""
-    if isinstance(target.store, Batch) and not dry_run:
+    """Let all changes of a place take effect at once, or be made durable at once, where it can."""
+    if dry_run:
+        return target
+    if isinstance(target.store, Batch):
         return replace(target, store=stack.enter_context(target.store.batch(message)))
+    if isinstance(target.store, Together):
+        return replace(target, store=stack.enter_context(target.store.together()))
     return target
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
+from blake3 import blake3
+
 from kist.errors import InvalidInput
 from kist.storage.working import Pair, Work
 from kist.stores.disk import Disk
@@ -61,9 +63,15 @@ def _unchanged(source: Location, meta: ObjectMeta, target: Location, old: Object
         return True
     if not checksum and old.modified < meta.modified.replace(microsecond=0):
         return False
-    ours, theirs = parts_of(source.store, meta), parts_of(target.store, old)
     with source.named(), target.named():
-        return all(one == other for one, other in zip(ours, theirs, strict=True))
+        return _digest(source, meta) == _digest(target, old)
+
+
+def _digest(place: Location, meta: ObjectMeta) -> bytes:
+    digest = blake3()
+    for part in parts_of(place.store, meta):
+        digest.update(part)
+    return digest.digest()
 
 
 def _named(place: Location) -> Iterator[tuple[ObjectMeta, str]]:

@@ -12,7 +12,7 @@ from kist.errors import AlreadyExists, InvalidInput, NotFound, Unsupported
 from kist.models import Stat
 from kist.stores import budget
 from kist.stores.disk import Disk
-from kist.stores.local_errors import translated
+from kist.stores.local.errors import translated
 from kist.stores.locations import Location, locate
 from kist.stores.protocols import Batch, Delete, Folders, ListFolder, ObjectMeta, ReadableStore, Sign
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from kist.errors import Denied, KistError, Unauthenticated, Unsupported
 from kist.models import Copied
@@ -14,6 +15,7 @@ from kist.stores.transfers import Moved, transfer
 __all__ = ["Pair", "Progress", "Work", "silent"]
 
 BIG_BYTES = 64 << 20
+ALONE, GROUP, GROUP_BYTES = 64, 8, 1 << 20
 MOST_FAILURES = 20
 
 type Pair = tuple[Location, ObjectMeta, Location]
@@ -59,10 +61,10 @@ class Work:
                 else:
                     big.append(pair)
 
-        for _ in budget.map_ordered(self._tried, small()):
+        for _ in budget.map_ordered(self._tried, _grouped(small())):
             self._give_up_early()
         for pair in big:
-            self._tried(pair)
+            self._tried([pair])
             self._give_up_early()
         self._raise()
 
@@ -87,14 +89,15 @@ class Work:
         with self.lock:
             self.progress(0, size_bytes)
 
-    def _tried(self, pair: Pair) -> None:
-        try:
-            self.one(*pair)
-        except (Denied, Unauthenticated, Unsupported):
-            raise
-        except KistError as error:
-            with self.lock:
-                self.failures.append(error)
+    def _tried(self, pairs: list[Pair]) -> None:
+        for pair in pairs:
+            try:
+                self.one(*pair)
+            except (Denied, Unauthenticated, Unsupported):
+                raise
+            except KistError as error:
+                with self.lock:
+                    self.failures.append(error)
 
     def _give_up_early(self) -> None:
         if len(self.failures) >= MOST_FAILURES:
@@ -105,6 +108,21 @@ class Work:
             first = self.failures[0]
             count = "1 file was" if len(self.failures) == 1 else f"{len(self.failures)} files were"
             raise type(first)(f"{count} not copied, {self.files} were; the first failure: {first}") from first
+
+
+def _grouped(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
+    """Yield the first files one by one, so that all threads have something to do; then some together: handing them over takes time too."""
+    yield from ([pair] for pair in islice(pairs, ALONE))
+    group: list[Pair] = []
+    size = 0
+    for pair in pairs:
+        group.append(pair)
+        size += max(pair[1].size_bytes, 0)
+        if len(group) == GROUP or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _remove_emptied(store: Folders, target: Location, gone: list[Location]) -> None:

@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ __all__ = ["Location", "locate", "open_root", "resolve"]
 _KEPT = 64
 _DEEPEST = 8
 _MARKS = "?#%"
+_MISREAD = re.compile(f"[{_MARKS}\x00-\x1f]")
 _WEB = ("http://", "https://")
 _SPEAKING = ("AWS_", "AZURE_", "GOOGLE_", "OS_", "ST_", "KIST_")
 """Variables that stores are opened by."""
@@ -138,6 +140,8 @@ def resolve(url: str) -> tuple[str, dict[str, object]]:
 
 def encode(key: str) -> str:
     """Return a key as part of a URL: only what would be misread is percent-encoded."""
+    if not _MISREAD.search(key):
+        return key
     return "".join(quote(sign, safe="") if sign in _MARKS or ord(sign) < ord(" ") else sign for sign in key)
 
 

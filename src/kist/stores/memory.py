@@ -56,6 +56,11 @@ class MemoryStore:
             raise Conflict(f"{meta.key!r} in {self.url} has changed; look at it anew")
         return content[start:end]
 
+    def get_blocks(self, meta: ObjectMeta, *, start: int, end: int) -> Iterator[Buffer]:
+        """See `kist.stores.protocols.GetBlocks`."""
+        check_range(start, end)
+        return (self.get_part(meta, start=start, end=end) for _ in range(1))
+
     def head(self, key: str) -> ObjectMeta:
         """See `kist.stores.protocols.Head`."""
         return self._look_up(key)[1]
@@ -86,8 +91,9 @@ class MemoryStore:
         check_key(key)
         self.put(key, b"".join(Pieces(parts, piece_bytes=_PIECE_BYTES, size_bytes=size_bytes)))
 
-    def copy_from(self, source: object, source_key: str, key: str) -> bool:
+    def copy_from(self, source: object, source_key: str, key: str, *, meta: ObjectMeta | None = None) -> bool:
         """See `kist.stores.protocols.CopyFrom`; within this process."""
+        del meta
         check_key(key)
         if not isinstance(source, MemoryStore):
             return False

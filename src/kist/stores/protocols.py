@@ -20,6 +20,7 @@ __all__ = [
     "Delete",
     "Folders",
     "Get",
+    "GetBlocks",
     "GetPart",
     "GetRange",
     "GetStream",
@@ -30,11 +31,13 @@ __all__ = [
     "ObjectMeta",
     "PartUpload",
     "Put",
+    "PutBlocks",
     "PutParts",
     "PutStream",
     "ReadableStore",
     "Sign",
     "Store",
+    "Together",
 ]
 
 
@@ -203,6 +206,21 @@ class GetStream(Protocol):
 
 
 @runtime_checkable
+class GetBlocks(Protocol):
+    """Read part of one state of an object without holding all of it."""
+
+    def get_blocks(self, meta: ObjectMeta, *, start: int, end: int) -> Iterator[Buffer]:
+        """Yield what `GetPart.get_part` returns, in blocks as they arrive; a block may be reused as soon as the next one is asked for.
+
+        Raises:
+            NotFound: it is gone.
+            Conflict: it has changed since.
+            StoreError: the store failed, broke off in the middle, or answered another range.
+        """
+        ...
+
+
+@runtime_checkable
 class PutStream(Protocol):
     """Write an object that need not fit into memory."""
 
@@ -259,6 +277,19 @@ class PartUpload(Protocol):
 
 
 @runtime_checkable
+class PutBlocks(Protocol):
+    """An upload that takes a part in blocks."""
+
+    def put_blocks(self, number: int, blocks: Iterable[Buffer]) -> str:
+        """Store part `number` from blocks as they come; return its receipt. What `blocks` raises passes through, and the part is not there.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        ...
+
+
+@runtime_checkable
 class PutParts(Protocol):
     """Write a big object in parts, side by side, and go on after an interruption."""
 
@@ -284,8 +315,11 @@ class PutParts(Protocol):
 class CopyFrom(Protocol):
     """Copy within a service."""
 
-    def copy_from(self, source: object, source_key: str, key: str) -> bool:
+    def copy_from(self, source: object, source_key: str, key: str, *, meta: ObjectMeta | None = None) -> bool:
         """Copy an object of the store `source` to `key`, replacing what was there, so that no byte passes through this machine.
+
+        `meta` is what a listing or `head` has just told of the source, which then is not looked at again where that saves a request;
+        what is copied is its state of the moment all the same.
 
         Returns:
             Whether it was done; False where these two stores can't, and nothing happened.
@@ -378,4 +412,13 @@ class Batch(Protocol):
             Conflict: another writer was faster.
             StoreError: the store failed.
         """
+        ...
+
+
+@runtime_checkable
+class Together(Protocol):
+    """Write many objects for the price of less than each by itself."""
+
+    def together(self) -> AbstractContextManager[Store]:
+        """Lend a store whose new objects survive a crash from the end of the context on, not each at once."""
         ...

@@ -17,7 +17,19 @@ from kist.errors import Busy, Conflict, IntegrityError, KistError, NotFound, Sto
 from kist.stores import budget
 from kist.stores.journal import Journal
 from kist.stores.locations import Location
-from kist.stores.protocols import CopyFrom, GetPart, GetStream, ObjectMeta, PartUpload, Put, PutParts, PutStream, ReadableStore
+from kist.stores.protocols import (
+    CopyFrom,
+    GetBlocks,
+    GetPart,
+    GetStream,
+    ObjectMeta,
+    PartUpload,
+    Put,
+    PutBlocks,
+    PutParts,
+    PutStream,
+    ReadableStore,
+)
 
 __all__ = ["Moved", "Sizes", "parts_of", "transfer"]
 
@@ -63,7 +75,7 @@ def transfer(source: Location, meta: ObjectMeta, target: Location, *, heard: Hea
     """
     with _about(source, target):
         store = target.store
-        if isinstance(store, CopyFrom) and _again(lambda: store.copy_from(source.store, meta.key, target.key)):
+        if isinstance(store, CopyFrom) and _again(lambda: store.copy_from(source.store, meta.key, target.key, meta=meta)):
             heard(meta.size_bytes)
             return Moved(size_bytes=meta.size_bytes, server_side=True)
         if not isinstance(store, Put):
@@ -142,10 +154,9 @@ def _in_parts(source: Location, meta: ObjectMeta, target: Location, store: PutPa
     size, part = meta.size_bytes, upload.part_bytes
 
     def one(number: int) -> None:
-        data = _part(source.store, meta, number * part, part)
-        receipts[number] = _again(lambda: upload.put_part(number, data))
+        receipts[number] = _moved_part(source.store, meta, upload, number)
         journal.note(number, receipts[number])
-        heard(len(data))
+        heard(min(part, size - number * part))
 
     count = -(-size // part)
     heard(sum(min(part, size - number * part) for number in receipts))
@@ -161,6 +172,16 @@ def _in_parts(source: Location, meta: ObjectMeta, target: Location, store: PutPa
         raise
     journal.end()
     return size
+
+
+def _moved_part(source: ReadableStore, meta: ObjectMeta, upload: PartUpload, number: int) -> str:
+    """Read a part and write it: in blocks as they come, where both can; return its receipt."""
+    start, count = number * upload.part_bytes, upload.part_bytes
+    if isinstance(source, GetBlocks) and isinstance(upload, PutBlocks):
+        end = min(start + count, meta.size_bytes)
+        return _again(lambda: upload.put_blocks(number, source.get_blocks(meta, start=start, end=end)))
+    data = _part(source, meta, start, count)
+    return _again(lambda: upload.put_part(number, data))
 
 
 def _begun(journal: Journal, store: PutParts, key: str, meta: ObjectMeta) -> tuple[PartUpload, dict[int, str]]:

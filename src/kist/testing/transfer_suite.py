@@ -328,7 +328,8 @@ class CopySuite(OddKeys):
     def test_a_copy_from_another_store(self, store: Copying, other: Store) -> None:
         """Of the same service."""
         other.put("a/b", b"content")
-        assert store.copy_from(other, "a/b", "c/d") is True
+        for meta in (None, other.head("a/b"), *other.list("a/")):
+            assert store.copy_from(other, "a/b", "c/d", meta=meta) is True
         assert (store.get("c/d"), keys(store)) == (b"content", ["c/d"])
 
     @pytest.mark.parametrize("key", ODD_KEYS)
@@ -357,6 +358,11 @@ class CopySuite(OddKeys):
         store.put("a", b"old")
         with pytest.raises(NotFound):
             store.copy_from(other, "missing", "a")
+        other.put("gone", b"content")
+        meta = other.head("gone")
+        other.delete("gone")
+        with pytest.raises(NotFound):
+            store.copy_from(other, "gone", "a", meta=meta)
         assert store.get("a") == b"old"
 
     def test_a_copy_from_a_stranger(self, store: Copying) -> None:
