@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.servers.s3 import S3Server
 
 from kist import open_repository, storage
-from kist.errors import AlreadyExists, InvalidInput, NotFound, SameFile
+from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound, SameFile
 from kist.storage.working import Progress
 
 
@@ -292,3 +293,38 @@ def test_the_defaults_of_a_scheme_are_not_mixed_with_another_account(mount: Call
         assert resolve("s3://bucket/x")[1]["endpoint"] == "https://minio.lab.org"
     finally:
         storage.unmount("s3")
+
+
+def test_a_place_by_another_name_is_the_same(mount: Callable[..., str]) -> None:
+    storage.copy(io.BytesIO(b"precious"), "memory://same/folder/a")
+    again = mount(url="memory://same")
+    for do in (storage.copy, storage.move):
+        with pytest.raises(SameFile):
+            do(f"{again}folder/a", "memory://same/folder/a")
+    with pytest.raises(InvalidInput, match="lies in"):
+        storage.move(f"{again}folder/", "memory://same/folder/deeper")
+    assert content("memory://same/") == {"folder/a": "precious"}
+
+
+@pytest.mark.peer("MiniStack")
+def test_a_bucket_by_another_mount_is_the_same(ministack: S3Server, mount: Callable[..., str]) -> None:
+    bucket, keys = ministack.make_bucket(), {"client_id": ministack.access_key, "secret_id": ministack.secret_key}
+    known = {"endpoint_url": ministack.endpoint, "region": ministack.region}
+    whole = mount(provider="s3", bucket=bucket, **keys, **known)
+    part = mount(provider="s3", bucket=bucket, prefix="folder", max_retries=1, **keys, **known)
+    storage.copy(io.BytesIO(b"precious"), f"{whole}folder/a")
+    with pytest.raises(SameFile):
+        storage.move(f"{whole}folder/a", f"{part}a")
+    assert storage.exists(f"{whole}folder/a")
+
+
+def test_what_arrives_while_a_folder_is_moved_is_kept(tmp_path: Path) -> None:
+    source = tree(tmp_path / "t", a="1")
+
+    def late(items: int, _size_bytes: int) -> None:
+        if items:
+            tree(source, late="2")
+
+    with pytest.raises(Conflict, match="nothing was removed"):
+        storage.move(source, "memory://late/t", progress=late)
+    assert content(f"{source}/") == {"a": "1", "late": "2"}

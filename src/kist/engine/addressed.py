@@ -143,6 +143,10 @@ class RepositoryStore:
                 change.delete(new_key)
             change.move(key, new_key)
 
+    def where(self, key: str) -> str:
+        """See `kist.stores.protocols.Where`."""
+        return f"kist {self._repository.id} {self._ref or MAIN} {key}"
+
     def is_folder(self, key: str) -> bool:
         """See `kist.stores.protocols.Folders`."""
         if not key:

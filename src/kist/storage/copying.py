@@ -6,14 +6,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import BinaryIO
 
-from kist.errors import AlreadyExists, InvalidInput, NotFound, SameFile, Unsupported
+from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound, SameFile, Unsupported
 from kist.models import Copied
 from kist.storage.pairs import differing, everything
 from kist.storage.places import Url, is_folder, level, remove
 from kist.storage.working import Progress, Work, silent
 from kist.stores.disk import Disk
 from kist.stores.locations import Location, locate
-from kist.stores.protocols import Batch, Delete, Folders, Move, Put, PutStream, Together
+from kist.stores.protocols import Batch, Delete, Folders, Move, Put, PutStream, Together, Where
 from kist.stores.transfers import parts_of
 
 __all__ = ["copy", "copy_async", "move", "sync", "sync_async"]
@@ -76,6 +76,7 @@ def move(src: Url, dst: Url, *, progress: Progress = silent) -> Copied:
         NotFound: there is no such source, or no folder for the target.
         SameFile: they are the same.
         AlreadyExists: a folder would be replaced.
+        Conflict: the source has changed meanwhile; it is still there.
         Unsupported: one of them is read-only.
         StoreError: a store failed; the source is still there.
     """
@@ -100,11 +101,16 @@ def move(src: Url, dst: Url, *, progress: Progress = silent) -> Copied:
             progress(1, meta.size_bytes if meta else 0)
             return Copied(files=1, bytes=meta.size_bytes if meta else 0, server_side=1)
     work = Work(progress)
+    before = [meta] if meta else list(source.store.list(source.prefix))
     if meta is not None:
         work.one(source, meta, target)
     else:
         with ExitStack() as stack:
             _copy_below(source, _batched(target, stack, f"Move from {source.shown}"), work, overwrite=True)
+    if before != ([source.find()] if meta else list(source.store.list(source.prefix))):
+        raise Conflict(
+            f"{source.shown} has changed while it was moved to {target.shown}: nothing was removed; look at both, and move it again"
+        )
     remove(src, recursive=meta is None)
     return work.copied()
 
@@ -245,7 +251,7 @@ def _inside(source: Location, target: Location) -> Location:
 
 
 def _refuse_same(source: Location, target: Location) -> None:
-    same = source.store is target.store and source.key == target.key
+    same = _where(source) == _where(target)
     if not same and isinstance(source.store, Disk) and isinstance(target.store, Disk):
         try:
             same = os.path.samefile(f"/{source.key}", f"/{target.key}")
@@ -256,8 +262,13 @@ def _refuse_same(source: Location, target: Location) -> None:
 
 
 def _refuse_inside(source: Location, target: Location) -> None:
-    if source.store is target.store and target.key.startswith(source.prefix):
+    if f"{_where(target)}/".startswith(f"{_where(source).rstrip('/')}/"):
         raise InvalidInput(f"{target.shown} lies in {source.shown}: choose a place outside")
+
+
+def _where(place: Location) -> str:
+    """Return where a place is, in one spelling."""
+    return place.store.where(place.key) if isinstance(place.store, Where) else f"{id(place.store)} {place.key}"
 
 
 def _refuse_emptying(source: Location, target: Location, work: Work, extra: list[Location]) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "Sign",
     "Store",
     "Together",
+    "Where",
 ]
 
 
@@ -358,6 +359,15 @@ class Sign(Protocol):
             InvalidInput: no such method, or a time that the service does not take.
             Unsupported: these credentials can't sign.
         """
+        ...
+
+
+@runtime_checkable
+class Where(Protocol):
+    """Tell places apart, and the same place by other options."""
+
+    def where(self, key: str) -> str:
+        """Return where an object is: the same text for each store that it can be reached by, with other prefixes or credentials."""
         ...
 
 

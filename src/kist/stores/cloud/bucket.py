@@ -5,7 +5,7 @@ All waiting is bounded, and what comes back is checked: size, range, order of li
 
 import builtins
 import contextlib
-from collections.abc import Buffer, Callable, Iterable, Iterator
+from collections.abc import Buffer, Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import cast
 
@@ -134,6 +134,12 @@ class CloudStore:
     def signed_url(self, key: str, *, expires_in_seconds: int, method: str = "GET") -> str:
         """See `kist.stores.protocols.Sign`; on Azure, whoever writes by it sends the header ``x-ms-blob-type: BlockBlob``."""
         return transfers.signed(self.connection, self.connection.checked(key), expires_in_seconds, method)
+
+    def where(self, key: str) -> str:
+        """See `kist.stores.protocols.Where`."""
+        known, s3 = cast("Mapping[str, str]", self._clients.requests.config), self._clients.s3
+        service = s3.endpoint if s3 else f"{known.get('endpoint', '')} {known.get('account_name', '')}"
+        return f"{self._clients.platform} {service.rstrip('/')} {self.connection.address.bucket}/{self.connection.full_key(key)}"
 
     def delete(self, key: str) -> None:
         """See `kist.stores.protocols.Delete`."""

@@ -112,6 +112,10 @@ class OtherStore:
             self._do(f"make the folder of {key!r} in {self.url}", lambda channel: _ensure_folder(channel, above))
         self._put(key, lambda: feed, replace, feed=feed)
 
+    def where(self, key: str) -> str:
+        """See `kist.stores.protocols.Where`; links and ``~`` are as the server resolves them, and not seen through."""
+        return f"{self.url.rstrip('/')}/{key}"
+
     def delete(self, key: str) -> None:
         """See `kist.stores.protocols.Delete`; folders stay."""
         path = self._path(key)

@@ -106,6 +106,10 @@ class SwiftStore:
         except (KeyError, ValueError, OverflowError, OSError) as error:
             raise StoreError(f"can't look at {key!r} in {self.url}: the server does not tell its size and time") from error
 
+    def where(self, key: str) -> str:
+        """See `kist.stores.protocols.Where`."""
+        return f"swift {self._account.get('auth_url')} {self._container.name}/{self._root}{key}"
+
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectMeta]:
         """See `kist.stores.protocols.List`; a request tells up to 1000 keys."""
         return self._list(check_prefix(prefix), start_after)
