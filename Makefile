@@ -47,7 +47,7 @@ test: $(DEV) ## the tests, in less than ten minutes (ARGS="-k words" for some)
 	@$(BIN)/python -m pytest $(ARGS)
 
 prove: $(DEV) ## the long proofs at full scale
-	@KIST_SCALE=full $(BIN)/python -m pytest tests/prove $(ARGS)
+	@KIST_SCALE=full $(BIN)/python -m pytest tests/prove tests/storage tests/fsspec $(ARGS)
 
 docs: build/docs/index.html ## build the documentation; a warning is an error
 

@@ -273,9 +273,11 @@ class Proxy:
                 kind = Kind.RESET_AFTER
             limit = max(seen.fault.after_bytes, 0) if seen.fault and kind in _BROKEN_REQUESTS else None
             if not _pass(line.body(head), server, limit, seen, "sent_bytes"):
+                _reset(server)
+                server.close()  # first: MiniStack stores what came of a body that ends early, and must not do so after the next try
                 if kind is Kind.STALL_REQUEST:
                     _stay_silent(line.socket, awake, STALL_SECONDS)
-                return _reset(server, line.socket)
+                return _reset(line.socket)
             if kind is Kind.RESET_AFTER:
                 return _reset(line.socket)
             return self._answer(line.socket, _Line(server), seen, awake)
