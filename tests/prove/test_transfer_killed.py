@@ -19,7 +19,7 @@ from tests.servers.s3 import S3Server
 
 from kist import storage
 
-PART = 16 << 20
+PART = 8 << 20
 SIZE = (64 << 20) + 5
 COUNT = 5
 DONE = 3

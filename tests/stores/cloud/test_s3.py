@@ -210,7 +210,7 @@ def test_parts_are_at_most_ten_thousand() -> None:
     with scripted(lambda _: BEGUN) as store:
         for size in (0, 1 << 20, 160 << 30, 5 << 40):
             part = store.begin_parts("a", size_bytes=size).part_bytes
-            assert part >= 16 << 20
+            assert part >= 8 << 20
             assert size <= part * 10_000
 
 

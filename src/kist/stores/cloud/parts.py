@@ -7,7 +7,7 @@ nothing without the credentials.
 import hashlib
 import re
 from collections.abc import Buffer, Mapping, Sequence
-from typing import cast
+from typing import Final, cast
 
 from kist.errors import InvalidInput, NotFound, StoreError
 from kist.stores.cloud.calls import S3Calls
@@ -15,6 +15,9 @@ from kist.stores.cloud.connection import Connection
 from kist.stores.cloud.transfers import expect_size, piece_bytes
 
 __all__ = ["S3Upload", "begin", "take_up"]
+
+LEAST_BYTES: Final = 8 << 20
+"""Parts are held whole, several at a time, so they are small."""
 
 _NOTHING = "empty"  # the receipt of a part without bytes, which Garage refuses; such an object is written at the end, whole
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
@@ -138,7 +141,7 @@ def begin(connection: Connection, calls: S3Calls, key: str, size_bytes: int, **s
         answer = calls("create_multipart_upload", action, Key=connection.full_key(key), **settings)
     except NotFound as error:
         raise StoreError(f"can't {action}: the server says that there is no such bucket") from error
-    part_bytes = piece_bytes(size_bytes)
+    part_bytes = piece_bytes(size_bytes, least=LEAST_BYTES)
     return S3Upload(connection, calls, key, upload=str(answer["UploadId"]), size_bytes=size_bytes, part_bytes=part_bytes)
 
 

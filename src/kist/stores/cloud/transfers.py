@@ -41,9 +41,9 @@ _COPY_SECONDS = 3600
 _METHODS = ("GET", "PUT", "HEAD")
 
 
-def piece_bytes(size_bytes: int | None) -> int:
-    """Return how long the pieces of an object are: 16 MiB, or whole MiB so that there are not too many."""
-    return max(PIECE_BYTES, -(-(size_bytes or 0) // (MOST_PIECES << 20)) << 20)
+def piece_bytes(size_bytes: int | None, *, least: int = PIECE_BYTES) -> int:
+    """Return how long the pieces of an object are: 16 MiB unless said, or whole MiB so that there are not too many."""
+    return max(least, -(-(size_bytes or 0) // (MOST_PIECES << 20)) << 20)
 
 
 def get_part(connection: Connection, meta: ObjectMeta, start: int, end: int) -> bytes:

@@ -15,7 +15,7 @@ from kist.stores.local.errors import translated
 
 __all__ = ["DiskUpload"]
 
-PART_BYTES: Final = 16 << 20
+PART_BYTES: Final = 8 << 20
 
 
 class DiskUpload:
