@@ -63,8 +63,14 @@ def case(title: str, fixture: str) -> object:
 def test_the_page_says_what_is_measured(title: str, fixture: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     server = request.getfixturevalue(fixture) if fixture else tmp_path
     [column] = [one for one in MATRIX.COLUMNS if one.title == title]
-    measured = MATRIX.marks(measure(*column.open(server)))
-    assert dict(zip(NAMES, MATRIX.read_page()[title], strict=True)) == dict(zip(NAMES, measured, strict=True))
+    told = dict(zip(NAMES, MATRIX.read_page()[title], strict=True))
+    found: dict[str, str] = {}
+    for _ in range(4):  # what a store lacks in a race does not show each time; what shows once is so
+        measured = dict(zip(NAMES, MATRIX.marks(measure(*column.open(server))), strict=True))
+        found = measured | {name: "no" for name in found if found[name] == "no"}
+        if found == told:
+            break
+    assert found == told
 
 
 def test_the_page_has_every_store_and_every_ability() -> None:

@@ -117,6 +117,7 @@ class TestSwiftBySegments(StoreSuite):
 @pytest.mark.peer("Swift")
 class TestSwiftByS3(StoreSuite):
     has_overlaps = True
+    replaces_in_one_step = False
     many_keys = 300
 
     @pytest.fixture
