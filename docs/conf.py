@@ -30,7 +30,17 @@ napoleon_numpy_docstring = False
 # Names of kist must resolve; those of others would need their inventories from the network.
 nitpick_ignore_regex = [(r"py:.*", r"(?!kist\b).*")]
 # In signatures of public calls, and told there in words.
-nitpick_ignore = [("py:class", "kist.engine.saving.Meta"), ("py:class", "kist.engine.saving.Progress")]
+_TOLD = (
+    "kist.engine.saving.Meta",
+    "kist.engine.saving.Progress",
+    "kist.storage.copying.Place",
+    "kist.storage.files.BinaryMode",
+    "kist.storage.files.TextMode",
+    "kist.storage.places.Url",
+    "kist.storage.working.Progress",
+    "kist.stores.mounts.registry.Mount",
+)
+nitpick_ignore = [("py:class", name) for name in _TOLD]
 
 
 def resolve_error(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.TextElement) -> nodes.reference | None:
