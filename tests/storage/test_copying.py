@@ -144,6 +144,21 @@ def test_a_folder_is_not_copied_into_itself(root: str) -> None:
         storage.copy(f"{root}t", f"{root}t/sub", recursive=True)
 
 
+@pytest.mark.parametrize("whole", ["memory://itself/", "kist://lab/cube/"])
+def test_a_whole_store_is_not_copied_into_itself(whole: str) -> None:
+    open_repository("kist://lab/cube", create=True)
+    storage.copy(io.BytesIO(b"1"), f"{whole}a")
+    with pytest.raises(InvalidInput, match="lies in"):
+        storage.copy(whole, f"{whole}sub", recursive=True)
+
+
+def test_a_folder_by_a_link_is_not_copied_into_itself(tmp_path: Path) -> None:
+    source = tree(tmp_path / "t", a="1")
+    (tmp_path / "link").symlink_to(source)
+    with pytest.raises(InvalidInput, match="lies in"):
+        storage.copy(source, tmp_path / "link" / "sub", recursive=True)
+
+
 def test_an_empty_folder_of_this_machine_arrives(tmp_path: Path) -> None:
     (tmp_path / "t" / "leer").mkdir(parents=True)
     storage.copy(tmp_path / "t", tmp_path / "u", recursive=True)

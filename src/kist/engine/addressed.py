@@ -145,7 +145,7 @@ class RepositoryStore:
 
     def where(self, key: str) -> str:
         """See `kist.stores.protocols.Where`."""
-        return f"kist {self._repository.id} {self._ref or MAIN} {key}"
+        return f"kist {self._repository.id} {self._ref or MAIN}/{key}"
 
     def is_folder(self, key: str) -> bool:
         """See `kist.stores.protocols.Folders`."""

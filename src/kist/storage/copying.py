@@ -268,7 +268,7 @@ def _refuse_inside(source: Location, target: Location) -> None:
 
 def _where(place: Location) -> str:
     """Return where a place is, in one spelling."""
-    return place.store.where(place.key) if isinstance(place.store, Where) else f"{id(place.store)} {place.key}"
+    return place.store.where(place.key) if isinstance(place.store, Where) else f"{id(place.store)}/{place.key}"
 
 
 def _refuse_emptying(source: Location, target: Location, work: Work, extra: list[Location]) -> None:

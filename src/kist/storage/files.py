@@ -71,7 +71,7 @@ def open(  # noqa: A001, PLR0917 - as the built-in one
     Args:
         url: a path or URL.
         mode: ``r``, ``w``, ``a``, ``x``, each with ``b``, ``t`` or ``+``.
-        buffering: 1 writes nothing earlier: there is nothing to see before the end. 0 is refused for text, as by the built-in `open`.
+        buffering: how many bytes a reader asks for at least; what is written is never seen before the end. 0 is refused for text.
         encoding: of text; UTF-8 unless said.
         errors: what to do with what can't be decoded or encoded.
         newline: as of `io.TextIOWrapper`.
@@ -145,11 +145,9 @@ def _changed(place: Location, before: ObjectMeta | None) -> bool:
     now = place.find()
     if now is None or before is None:
         return now is not before
-    return (now.etag, now.size_bytes, now.modified if not now.etag else None) != (
-        before.etag,
-        before.size_bytes,
-        before.modified if not before.etag else None,
-    )
+    if now.etag:
+        return now.etag != before.etag
+    return (now.size_bytes, now.modified) != (before.size_bytes, before.modified)
 
 
 def _store(place: Location, file: IO[bytes], *, only_new: bool) -> None:

@@ -156,6 +156,10 @@ class Disk:
             os.unlink(path)
             sync_folder(os.path.dirname(path))
 
+    def where(self, key: str) -> str:
+        """See `kist.stores.protocols.Where`; links are seen through."""
+        return f"file {os.path.realpath(path_of(key))}"
+
     def is_folder(self, key: str) -> bool:
         """See `kist.stores.protocols.Folders`."""
         return os.path.isdir(path_of(key))
