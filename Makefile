@@ -1,6 +1,7 @@
-# Everything that is done with a checkout of kist. Knobs: VENV=.venv  PYTHON=…  UV= (use pip even where uv is found)  ARGS=…
+# Everything that is done with a checkout of kist. Knobs: VENV=.venv  PYTHON=…  UV= (use pip even where uv is found)  JOBS=2  ARGS=…
 
 VENV ?= .venv
+JOBS ?= 2
 UV ?= $(shell command -v uv)
 BIN := $(abspath $(VENV))/bin
 RUN := $(VENV)/.run-installed
@@ -43,8 +44,9 @@ types: $(DEV) ## mypy, strict
 layers: $(DEV) ## imports point down
 	@$(BIN)/lint-imports --no-logo
 
+# A file of tests stays in one process, and each process has servers of its own. JOBS=0 is pytest's own process, for ARGS=--pdb.
 test: $(DEV) ## the tests, in less than ten minutes (ARGS="-k words" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
 
 prove: $(DEV) ## the long proofs at full scale
 	@KIST_SCALE=full $(BIN)/python -m pytest tests/prove tests/storage tests/fsspec $(ARGS)

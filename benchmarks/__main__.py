@@ -1,9 +1,9 @@
-"""Chooses a benchmark: ``python -m benchmarks [engine | scale | transfers] [options]``; without a name, the engine's."""
+"""Chooses a benchmark: ``python -m benchmarks [engine | scale | server | transfers] [options]``; without a name, the engine's."""
 
 import sys
 from importlib import import_module
 
-NAMES = ("engine", "scale", "transfers")
+NAMES = ("engine", "scale", "server", "transfers")
 
 
 def main() -> int:

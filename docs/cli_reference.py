@@ -18,7 +18,7 @@ EVERYWHERE = re.compile(r"\n\*\*Everywhere\*\*:\n\n.*\Z", re.DOTALL)
 def commands() -> str:
     """Return the headings and options of all commands, in the order and under the headings of ``kist --help``."""
     whole = make_app().generate_docs(output_format="markdown")
-    told = dict(re.findall(r"^##+ kist ([\w ]+)\n(.*?)(?=^##+ kist |\Z)", whole, flags=re.DOTALL | re.MULTILINE))
+    told = dict(re.findall(r"^##+ kist ([\w -]+)\n(.*?)(?=^##+ kist |\Z)", whole, flags=re.DOTALL | re.MULTILINE))
     parts, last = [], ""
     for name, command in names():
         if command.heading != last:

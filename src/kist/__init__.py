@@ -7,6 +7,9 @@
 from typing import TYPE_CHECKING
 
 __all__ = [
+    "AsyncClient",
+    "AsyncRepository",
+    "Client",
     "Collected",
     "Copied",
     "Difference",
@@ -27,6 +30,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from kist import errors, storage
+    from kist.client.async_client import AsyncClient
+    from kist.client.async_repository import AsyncRepository
+    from kist.client.client import Client
     from kist.engine.opening import open_repository
     from kist.engine.repository import Repository
     from kist.engine.restoring import RestoreReport
@@ -34,6 +40,9 @@ if TYPE_CHECKING:
     from kist.models import Collected, Copied, Difference, Info, Problem, Report, Stat, Stats, Version
 
 _ROOMS = {
+    "AsyncClient": "kist.client.async_client",
+    "AsyncRepository": "kist.client.async_repository",
+    "Client": "kist.client.client",
     "Collected": "kist.models",
     "Copied": "kist.models",
     "Difference": "kist.models",

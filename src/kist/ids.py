@@ -9,7 +9,18 @@ from urllib.parse import unquote
 
 from kist.errors import InvalidInput
 
-__all__ = ["Address", "Ref", "check_ref_name", "new_id", "new_txn", "parse_address", "parse_ref", "short"]
+__all__ = [
+    "Address",
+    "Ref",
+    "check_account_name",
+    "check_owner_name",
+    "check_ref_name",
+    "new_id",
+    "new_txn",
+    "parse_address",
+    "parse_ref",
+    "short",
+]
 
 REF_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RESERVED = re.compile(r"v[0-9]+|[0-9a-f]{8,}", re.IGNORECASE)
@@ -17,6 +28,16 @@ NUMBER = re.compile(r"(?:(?P<branch>[A-Za-z0-9][A-Za-z0-9._-]{0,99}):)?v(?P<numb
 ID_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 AS_OF = "as-of:"
 SCHEME = "kist://"
+# fmt: off
+PAGES = frozenset({
+    "about", "account", "api", "archive", "assets", "audit", "auth", "browse", "buckets", "changes", "device", "docs", "download",
+    "errors", "explore", "favicon.ico", "files", "healthz", "help", "hub", "invite", "jobs", "join", "keys", "kist", "legal",
+    "local", "login", "logout", "me", "members", "metrics", "mounts", "new", "notebooks", "oauth", "oidc", "ops", "orgs", "privacy",
+    "public", "raw", "readyz", "register", "repos", "robots.txt", "s3", "search", "security", "service-accounts", "services",
+    "settings", "signup", "static", "status", "support", "terms", "tokens", "user", "users", "versions", "well-known", "www",
+})
+# fmt: on
+"""First parts of addresses that are pages, or that may become some: no organisation and no user is called so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +100,28 @@ def check_ref_name(name: str, *, what: str) -> str:
         raise InvalidInput(f"{what} {name!r}: a name has 1 to 100 letters, digits, '.', '_' or '-' and starts with a letter or digit")
     if RESERVED.fullmatch(name):
         raise InvalidInput(f"{what} {name!r} reads like a version number (v42) or an id: choose another name")
+    return name
+
+
+def check_account_name(name: str, *, what: str) -> str:
+    """Return `name` if an organisation, a user or a service account may have it.
+
+    Raises:
+        InvalidInput: it may not; the message says why.
+    """
+    if not REF_NAME.fullmatch(name):
+        raise InvalidInput(f"{what} {name!r}: a name has 1 to 100 letters, digits, '.', '_' or '-' and starts with a letter or digit")
+    return name
+
+
+def check_owner_name(name: str, *, what: str) -> str:
+    """Return `name` if an organisation, or a user, who has one of the same name, may have it.
+
+    Raises:
+        InvalidInput: it may not; the message says why.
+    """
+    if check_account_name(name, what=what).casefold() in PAGES:
+        raise InvalidInput(f"{what} {name!r}: pages of the server have this name: choose another")
     return name
 
 

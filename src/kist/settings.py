@@ -23,14 +23,12 @@ def config_home() -> Path:
 
 
 def default_repository() -> str:
-    """Return the URL of the repository that is meant where none is named: `KIST_REPOSITORY`, else a folder below `data_home`."""
-    return os.environ.get("KIST_REPOSITORY") or str(data_home() / "default")
+    """Return the URL of the repository that is meant where none is named: `KIST_REPOSITORY`, else the folder of ``local/default``."""
+    return os.environ.get("KIST_REPOSITORY") or repository_place("local", "default")
 
 
 def repository_place(org: str, repo: str) -> str:
-    """Return where a repository of this machine is: ``local/default`` is `default_repository`, all others have a folder of their own."""
-    if (org, repo) == ("local", "default"):
-        return default_repository()
+    """Return the folder of a repository of this machine that no catalog knows."""
     return str(data_home() / "repositories" / org / repo)
 
 

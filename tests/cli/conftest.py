@@ -7,14 +7,14 @@ from tests.cli.running import Kist, write
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, quick_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home for kist, in an environment that says nothing else."""
-    for name in ("KIST_REPOSITORY", "KIST_DEBUG", "NO_COLOR"):
+    for name in ("KIST_REPOSITORY", "KIST_DEBUG", "NO_COLOR", "KIST_SERVER", "KIST_TOKEN", "KIST_ORG", "KIST_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("KIST_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KIST_HOME", str(quick_path / "home"))
     monkeypatch.setenv("KIST_AUTHOR", "ada")
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
+    return quick_path / "home"
 
 
 @pytest.fixture

@@ -55,5 +55,5 @@ def test_json_is_asked_for_before_the_dashes_only() -> None:
 
 
 def test_a_repository_that_is_damaged_leaves_through_its_exit_code(saved: Kist) -> None:
-    (Path(saved.home) / "data" / "default" / "format").write_bytes(b"{}")
+    (Path(saved.home) / "data" / "repositories" / "local" / "default" / "format").write_bytes(b"{}")
     assert saved("log").code == errors.IntegrityError.exit_code

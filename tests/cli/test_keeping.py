@@ -7,7 +7,7 @@ from tests.cli.running import Kist
 
 
 def packs(kist: Kist) -> list[Path]:
-    return sorted(path for path in (kist.home / "data" / "default" / "packs").rglob("*") if path.is_file())
+    return sorted(path for path in (kist.home / "data" / "repositories" / "local" / "default" / "packs").rglob("*") if path.is_file())
 
 
 def damage(kist: Kist) -> None:

@@ -30,7 +30,7 @@ def test_status_tells_what_there_is(saved: Kist) -> None:
 
 def test_status_as_json_counts_what_is_stored(saved: Kist) -> None:
     status = saved.ok("status", "--json").json
-    stored = sum(path.stat().st_size for path in (saved.home / "data" / "default").rglob("*") if path.is_file())
+    stored = sum(path.stat().st_size for path in (saved.home / "data" / "repositories" / "local" / "default").rglob("*") if path.is_file())
     assert (status["stored_bytes"], status["versions"], status["files"], status["size_bytes"]) == (stored, 2, 2, 264)
     assert status["branches"]["main"]["name"] == "v2"
 

@@ -13,8 +13,8 @@ from kist.errors import NotFound
 def test_the_repository_that_nobody_names_is_made_when_it_is_first_used(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = Kist(capsys, home)("ls", "--json")
     assert result.json == []
-    assert f"your repository is made at {home}/data/default" in result.err
-    assert (home / "data" / "default" / "format").is_file()
+    assert f"your repository is made at {home}/data/repositories/local/default" in result.err
+    assert (home / "data" / "repositories" / "local" / "default" / "format").is_file()
 
 
 def test_its_place_is_told_once(kist: Kist) -> None:

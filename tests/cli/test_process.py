@@ -113,7 +113,7 @@ def test_an_interrupted_save_commits_nothing_and_goes_on_where_it_was(kist: Kist
     process = program(kist.home, "save", "large", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(data)
-    packs = kist.home / "data" / "default" / "packs"
+    packs = kist.home / "data" / "repositories" / "local" / "default" / "packs"
     while len([path for path in packs.rglob("*") if path.is_file()]) < 2:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

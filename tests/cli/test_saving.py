@@ -113,6 +113,6 @@ def test_a_conflict_leaves_through_its_exit_code(saved: Kist, tmp_path: Path) ->
 
 
 def test_the_commands_and_the_calls_are_the_same(saved: Kist) -> None:
-    repository = open_repository(saved.home / "data" / "default")
+    repository = open_repository(saved.home / "data" / "repositories" / "local" / "default")
     assert repository.read("data/a.txt", ref="v1") == b"one\n"
     assert [version.message for version in repository.log("data")] == ["second", "first"]

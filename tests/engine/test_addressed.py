@@ -7,9 +7,9 @@ from typing import override
 import pytest
 
 from kist import open_repository
-from kist.engine.addressed import RepositoryStore, repository_at, split
+from kist.engine.addressed import RepositoryStore
 from kist.engine.repository import Repository
-from kist.errors import AlreadyExists, Conflict, InvalidInput, NotFound, Unsupported
+from kist.errors import AlreadyExists, Conflict, NotFound, Unsupported
 from kist.stores.protocols import ConditionalStore, Store
 from kist.testing.store_suite import ConditionalStoreSuite
 from kist.testing.transfer_suite import Copying, CopySuite, PutStreamSuite
@@ -184,32 +184,3 @@ def test_a_batch_in_a_batch_is_the_same_commit(store: RepositoryStore, repositor
         inner.put("a", b"1")
         outer.put("b", b"2")
     assert [version.message for version in repository.log()] == ["outer"]
-
-
-def test_an_address_has_a_repository_and_a_path() -> None:
-    assert split("kist://lab/cube/data/logo@2x.png") == ("kist://lab/cube", "data/logo@2x.png")
-    assert split("KIST://lab/cube@v3/a%25b") == ("kist://lab/cube@v3", "a%b")
-    assert split("kist://lab/cube@as-of:2026-11-20T10:00Z/a/") == ("kist://lab/cube@as-of:2026-11-20T10:00Z", "a/")
-    assert split("kist://lab/cube") == ("kist://lab/cube", "")
-
-
-@pytest.mark.parametrize(
-    "url", ["kist://lab", "kist:///cube", "kist://lab/../etc", "kist://lab/cube@/a", "kist://lab/cube/a?b", "kist://l b/c"]
-)
-def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(InvalidInput):
-        split(url)
-
-
-def test_a_missing_repository_says_how_to_make_it(repository: Repository) -> None:
-    del repository
-    with pytest.raises(NotFound, match="kist init kist://lab/other"):
-        open_repository("kist://lab/other")
-
-
-def test_the_default_repository_has_an_address(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    del repository
-    monkeypatch.setenv("KIST_REPOSITORY", str(tmp_path / "mine"))
-    mine = open_repository(tmp_path / "mine", create=True)
-    found, ref, path = repository_at("kist://local/default@main/a")
-    assert (found.id, ref, path) == (mine.id, "main", "a")

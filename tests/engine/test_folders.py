@@ -205,27 +205,23 @@ def test_what_vanishes_meanwhile_is_reported(tmp_path: Path) -> None:
     assert skipped == {"b": "vanished while its folder was read", "c": "vanished while its folder was read"}
 
 
-def test_a_folder_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    (tmp_path / "secret").mkdir(mode=0o700)
-    (tmp_path / "secret").chmod(0o000)
+def test_a_folder_that_may_not_be_read_is_an_error(open_path: Path) -> None:
+    (open_path / "secret").mkdir(mode=0o700)
+    (open_path / "secret").chmod(0o000)
     with ordinary_user(), pytest.raises(Denied, match="secret"):
-        list(scan(tmp_path, skipped=refuse))
+        list(scan(open_path, skipped=refuse))
     with ordinary_user():
-        assert [item.path for item in scan(tmp_path, ignore=["secret"], skipped=refuse)] == [""]
+        assert [item.path for item in scan(open_path, ignore=["secret"], skipped=refuse)] == [""]
     with ordinary_user(), pytest.raises(Denied, match="secret"):
-        scan(tmp_path / "secret", skipped=refuse)
+        scan(open_path / "secret", skipped=refuse)
 
 
 @pytest.mark.parametrize("name", ["file", ".kistignore"])
-def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, name: str) -> None:
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    (tmp_path / name).touch()
-    (tmp_path / name).chmod(0o000)
+def test_a_file_that_may_not_be_read_is_an_error(open_path: Path, name: str) -> None:
+    (open_path / name).touch()
+    (open_path / name).chmod(0o000)
     with ordinary_user(), pytest.raises(Denied, match=name):
-        list(scan(tmp_path, skipped=refuse))[1].open()
+        list(scan(open_path, skipped=refuse))[1].open()
 
 
 def test_a_file_that_became_something_else_is_not_opened(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Making and opening: what is there, what is not, what a newer kist wrote, and stores that do not keep their word."""
 
-from collections.abc import Buffer
+from collections.abc import Buffer, Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,8 @@ from tests.engine.parts import IgnoringStore, PlainStore, Ticking, a_format, a_s
 
 from kist.engine.opening import create_repository, open_repository, repository_on
 from kist.engine.records import canonical_json, digest, encode_format
+from kist.engine.refs import CreateAuthority
+from kist.engine.repository import Repository
 from kist.errors import AlreadyExists, IntegrityError, NotFound, StoreError, Unsupported
 from kist.stores.memory import MemoryStore
 from kist.testing.faulty import Fault, FaultyStore
@@ -85,7 +87,7 @@ def sealed(**members: object) -> bytes:
         {"version": 2},
         {"features": {"collect": [], "read": ["colour"], "write": []}},
         {"encryption": {"name": "aes"}},
-        {"authority": "catalog"},
+        {"authority": "somebody"},
     ],
     ids=str,
 )
@@ -94,6 +96,53 @@ def test_what_this_kist_does_not_understand_is_refused(members: dict[str, object
     store.put("format", sealed(**members))
     with pytest.raises(Unsupported):
         repository_on(store, name="x")
+
+
+def catalogued(versions: int) -> MemoryStore:
+    """Return a store with a repository whose commits a catalog decides, in which it has decided on some."""
+    store = MemoryStore()
+    create_repository(store, name="x", authority="catalog")
+    # the keys of its entries are those of `create`, so that authority may play the catalog's part
+    repo = repository_on(store, name="x", cached=False, authority=lambda record, cache: CreateAuthority(store, record.id, cache))
+    for number in range(versions):
+        repo.save("a", str(number).encode())
+    return store
+
+
+def test_a_repository_may_be_made_for_a_catalog_on_any_store() -> None:
+    store = PlainStore(MemoryStore())
+    assert create_repository(store, name="x", authority="catalog").authority == "catalog"
+    assert b'"authority":"catalog"' in store.get("format")
+
+
+def test_whoever_makes_a_repository_may_say_that_the_store_decides() -> None:
+    assert create_repository(MemoryStore(), name="x", authority="create").authority == "create"
+
+
+def test_what_a_catalog_decides_is_read_from_the_store_alone() -> None:
+    repo = repository_on(catalogued(3), name="x", cached=False)
+    assert [version.number for version in repo.log()] == [3, 2, 1]
+    assert (repo.read("a"), repo.read("a", ref="v1"), repo.verify("data").ok) == (b"2", b"0", True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda repo: repo.save("a", b"new"),
+        lambda repo: repo.tag("first", "v1"),
+        lambda repo: repo.branch("dev"),
+        lambda repo: repo.delete("a"),
+        lambda repo: repo.forget(["v1"], imsure=True),
+        lambda repo: repo.collect(),
+    ],
+    ids=["save", "tag", "branch", "delete", "forget", "collect"],
+)
+def test_what_a_catalog_decides_is_changed_by_nobody_else(change: Callable[[Repository], object]) -> None:
+    store = catalogued(2)
+    before = keys(store, "refs/"), keys(store, "gc/")
+    with pytest.raises(Unsupported, match="open it by its name"):
+        change(repository_on(store, name="x", cached=False))
+    assert (keys(store, "refs/"), keys(store, "gc/")) == before
 
 
 def test_a_damaged_format_is_refused() -> None:

@@ -14,11 +14,11 @@ from kist.fsspec import register
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(quick_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for all that kist keeps. Without an installation nobody has told fsspec of ``kist``."""
-    monkeypatch.setenv("KIST_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KIST_HOME", str(quick_path / "home"))
     register()
-    return tmp_path / "home"
+    return quick_path / "home"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.prove.actions import ACTIONS, Desk, furnish
 from tests.prove.forms import Form, Tree, form_of, tree_on_disk, unlike, without_folders
 from tests.prove.killing import Life, Say, live
 from tests.prove.program import Model, Step, random_program
-from tests.prove.scale import kills
+from tests.prove.scale import kills, scaled
 
 from kist.engine.opening import open_repository, repository_on
 from kist.engine.repository import Repository
@@ -24,7 +24,7 @@ from kist.stores.local import LocalStore, temporary
 from kist.stores.local import store as local
 
 MOST_CHANGES = 2000
-PROBING, PROBE_STRIDE = 60, 20
+PROBING, PROBE_STRIDE = scaled(60, least=20), 20
 """An action with many changes is a new repository's trial of its store, hundreds of creates: in its middle one in twenty will do."""
 COLLECT_EVERY = 5
 STEPS, ROUNDS = 5, 12

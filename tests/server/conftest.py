@@ -1,11 +1,14 @@
 """Sites that only read are shared by all tests of a module."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.server.project import project
 from tests.server.serving import Site, serving
 
+from kist.catalog.database import Database, open_database
 from kist.engine.opening import create_repository
 from kist.engine.repository import Repository
 from kist.stores.memory import MemoryStore
@@ -37,3 +40,11 @@ def lab(repository: Repository) -> Iterator[Site]:
     """The site of that repository, logged in."""
     with serving(repository) as site:
         yield site
+
+
+@pytest.fixture
+def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
+    """A catalog on SQLite: pages know nothing of databases, whose kinds the service's tests tell apart."""
+    opened = open_database(str(shutil.copy(migrated_file, tmp_path / "catalog.db")))
+    yield opened
+    opened.close()

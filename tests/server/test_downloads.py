@@ -76,7 +76,7 @@ def test_an_empty_file_can_be_downloaded(lab: Site) -> None:
 
 @pytest.mark.parametrize("page", ["/download?path=README.md", "/archive"])
 def test_head_has_the_headers_alone(site: Site, page: str) -> None:
-    answer = site.client.head(page)
+    answer = site.client.head(site.base + page)
     assert answer.status_code == 200
     assert answer.content == b""
     assert "attachment" in answer.headers["content-disposition"]
@@ -150,7 +150,7 @@ def test_an_archive_that_fails_on_the_way_breaks_off() -> None:
         whole = site.get("/archive").content
         assert len(gzip.decompress(whole)) > 2 * block
         store.damaged_from = 4 << 20
-        with site.client.stream("GET", "/archive") as answer, pytest.raises(httpx.RemoteProtocolError):
+        with site.client.stream("GET", f"{site.base}/archive") as answer, pytest.raises(httpx.RemoteProtocolError):
             answer.read()
         store.damaged_from = None
         assert site.get("/").status_code == 200
@@ -161,7 +161,7 @@ def test_a_download_that_is_given_up_ends() -> None:
     repository.save("large", noise(48 << 20, "large"))
     with serving(repository) as site:
         for page in ("/archive", "/download?path=large"):
-            with site.client.stream("GET", page) as answer:
+            with site.client.stream("GET", site.base + page) as answer:
                 assert len(next(answer.iter_raw(1000))) == 1000
         assert site.get("/").status_code == 200
 

@@ -54,7 +54,7 @@ def test_a_branch_has_its_own_versions(site: Site) -> None:
 
 @pytest.mark.parametrize("ref", ["calibration", "first-look", "v3", "as-of:2026-10-17"])
 def test_every_version_up_to_a_ref_can_be_opened(site: Site, ref: str) -> None:
-    found = [href for href in hrefs(site.get("/", ref=ref).text) if href.startswith(("/files?", "/changes?"))]
+    found = [href for href in hrefs(site.get("/", ref=ref).text) if href.startswith((f"{site.base}/files?", f"{site.base}/changes?"))]
     assert len(found) >= 3
     assert {site.client.get(href).status_code for href in found} == {200}
 
@@ -77,7 +77,7 @@ def test_many_versions_come_in_pages(lab: Site) -> None:
 
 def test_two_versions_of_a_path_are_compared_by_a_form(site: Site) -> None:
     text = site.get("/", path="results/daily.csv").text
-    assert '<form action="/changes">' in text
+    assert '<form action="/-/roof-station/changes">' in text
     assert '<input type="hidden" name="path" value="results/daily.csv">' in text
     assert re.findall(r'name="([ab])" value="(v\d)"[^>]* checked', text) == [("b", "v5"), ("a", "v4")]
 
@@ -122,9 +122,9 @@ def test_any_name_can_be_listed_opened_and_downloaded(lab: Site, name: str) -> N
     path = f"in {name}/{name}"
     lab.repository.save(path, name.encode())
     listing = lab.get("/files", path=f"in {name}").text
-    link = next(href for href in hrefs(listing) if href.startswith("/files?path=in") and "/" in href.removeprefix("/files?path="))
+    link = next(href for href in hrefs(listing) if href.startswith(f"{lab.base}/files?path=in") and "/" in href.partition("=")[2])
     page = lab.client.get(link)
-    download = next(href for href in hrefs(page.text) if href.startswith("/download?"))
+    download = next(href for href in hrefs(page.text) if href.startswith(f"{lab.base}/download?"))
     assert page.status_code == 200
     assert lab.client.get(download).content == name.encode()
 

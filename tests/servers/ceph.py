@@ -22,6 +22,7 @@ _KEYS = {
     "client.rgw.main": ("mon", "allow rw", "osd", "allow rwx", "mgr", "allow rw"),
 }
 # tcp_nodelay: without it every second request waits 40 ms. rgw_gc: deleted objects give their room back at once.
+# paxos: a new cluster makes a dozen pools, one after the other, and would wait a second for others who want something before each.
 _CONFIG = """
 [global]
 fsid = {fsid}
@@ -38,6 +39,8 @@ osd_pool_default_pg_autoscale_mode = off
 osd_crush_chooseleaf_type = 0
 mon_allow_pool_size_one = true
 mon_max_pg_per_osd = 1000
+paxos_propose_interval = 0.02
+paxos_min_wait = 0.01
 mon_data_avail_crit = 1
 mon_data_avail_warn = 2
 run_dir = {folder}
@@ -59,6 +62,8 @@ bluestore_block_create = true
 rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw_gc_obj_min_wait = 5
 rgw_gc_processor_period = 60
+rgw_s3_auth_use_sts = true
+rgw_sts_key = {sts_key}
 """
 
 
@@ -78,7 +83,8 @@ class _Cluster:
         self.mon = f"[v2:127.0.0.1:{free_port()},v1:127.0.0.1:{free_port()}]"
         for name in ("mon", "mgr", "osd"):
             (folder / name).mkdir()
-        self.config.write_text(_CONFIG.format(fsid=self.fsid, mon=self.mon, folder=folder, port=port, disk_bytes=_DISK_BYTES))
+        places = {"fsid": self.fsid, "mon": self.mon, "folder": folder, "port": port}
+        self.config.write_text(_CONFIG.format(**places, disk_bytes=_DISK_BYTES, sts_key=uuid.uuid4().hex[:16]))
 
     def program(self, name: str, *arguments: str) -> list[str]:
         """Return the command line of one of Ceph's programs."""
@@ -133,5 +139,5 @@ def serving(folder: Path) -> Iterator[S3Server]:
         wait_until(lambda: answers(server.port), "radosgw's start", log=log, seconds=120)
         keys = ("--access-key", server.access_key, "--secret-key", server.secret_key)
         admin = cluster.program("radosgw-admin", "-c", str(cluster.config), "user", "create", "--uid=test", "--display-name=test", *keys)
-        run(admin)
+        run([*admin, "--caps=roles=*"])  # it may make roles, which whoever they name may take on
         yield server

@@ -61,6 +61,7 @@ def _serve(port: int, folder: str, *, old: bool, certificate: str | None) -> Non
             return super().ftp_RNTO(path)
 
     Handler.authorizer = authorizer
+    Handler.auth_failed_timeout = 0  # who is refused hears it at once
     if certificate:
         Handler.certfile, Handler.tls_control_required, Handler.tls_data_required = certificate, True, True
     if old:

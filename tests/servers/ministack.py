@@ -24,7 +24,7 @@ def serving(folder: Path) -> Iterator[S3Server]:
     env = {
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(server.port),
-        "SERVICES": "s3",
+        "SERVICES": "s3,iam,sts",
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(folder / "data"),
         "STATE_DIR": str(folder / "state"),

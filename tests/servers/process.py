@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -11,12 +12,18 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port
+    """Return a port of 127.0.0.1 that nobody listens on, below those that the system gives to whoever asks for any."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("of a hundred ports of 127.0.0.1 none is free")
+
+
+def memory(least_bytes: int = 64 << 20) -> Path | None:
+    """Return a folder in memory that has room: for what asks nothing of `fsync`, and would wait for it thousands of times."""
+    folder = Path("/dev/shm")
+    return folder if folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= least_bytes else None
 
 
 def answers(port: int) -> bool:

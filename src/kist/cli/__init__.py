@@ -57,15 +57,15 @@ def _told(words: Sequence[str]) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    from kist.cli.table import EVERYWHERE_NAMES, options_last, overview  # noqa: PLC0415 - an interrupt while something is loaded is told like any other
+    from kist.cli.table import options_last  # noqa: PLC0415 - an interrupt while something is loaded is told like any other
 
     completing = words[:1] == ["__complete"]  # a shell asks on behalf of the Tab key
     ordered = [*words[:1], *options_last(words[1:])] if completing else options_last(words)
-    if ordered[:1] == ["help"]:
-        ordered = [*ordered[1:2], "--help"]
-    if not ordered or ordered[0].partition("=")[0] in {"--help", "-h", *EVERYWHERE_NAMES}:
-        sys.stdout.write(overview(bold=sys.stdout.isatty()))
+    if (page := _page(ordered)) is not None:
+        sys.stdout.write(page)
         return 0
+    if ordered[0] == "help":
+        ordered = [*ordered[1:], "--help"]
     if ordered[0] in {"--version", "-V"}:
         from kist import __version__  # noqa: PLC0415
 
@@ -74,6 +74,18 @@ def _run(words: Sequence[str]) -> int:
     from kist.cli.app import run  # noqa: PLC0415 - costs a tenth of a second
 
     return run(ordered)
+
+
+def _page(words: Sequence[str]) -> str | None:
+    """Return the page about several commands that a line asks for, if it asks for one."""
+    from kist.cli.table import EVERYWHERE_NAMES, group_overview, overview, short_overview  # noqa: PLC0415
+
+    bold = sys.stdout.isatty()
+    if not words or words[0].partition("=")[0] in {"-h", *EVERYWHERE_NAMES}:
+        return short_overview(bold=bold)
+    if words[0] == "--help" or list(words) == ["help"]:
+        return overview(bold=bold)
+    return (group_overview(words[1], bold=bold) or None) if words[0] == "help" else None
 
 
 def _warned(message: Warning | str, *_: object, **__: object) -> None:

@@ -10,7 +10,7 @@ from kist.cli.table import COMMANDS, Command
 __all__ = ["dash_last", "make_app", "run"]
 
 DASH = "-"
-TEXTS = {"-m", "--message", "--secret-id"}
+TEXTS = {"-m", "--message", "--password", "--secret-id", "--token"}
 
 
 def run(words: Sequence[str]) -> int:
@@ -20,12 +20,16 @@ def run(words: Sequence[str]) -> int:
         CycloptsError: the line makes no sense.
         KistError: the command failed.
     """
-    code = make_app()(dash_last(words), exit_on_error=False, print_error=False, result_action="return_value")
+    code = make_app(words)(dash_last(words), exit_on_error=False, print_error=False, result_action="return_value")
     return code if isinstance(code, int) else 0
 
 
-def make_app() -> App:
-    """Return the command line."""
+def make_app(words: Sequence[str] | None = None) -> App:
+    """Return the command line.
+
+    Args:
+        words: the line that will be run. What it does not name is told by the table alone, and not imported.
+    """
     new_app = partial(
         App,
         help_format="markdown",
@@ -39,7 +43,8 @@ def make_app() -> App:
         if command.parts:
             group = new_app(name=name, help=command.summary, sort_key=order, usage=usage_of(name, command))
             for place, (part, one) in enumerate(command.parts.items()):
-                group.command(f"kist.cli.{one.place}", name=part, help=one.summary, usage=usage_of(f"{name} {part}", one), sort_key=place)
+                said = None if words is None or list(words[:2]) == [name, part] else one.summary
+                group.command(f"kist.cli.{one.place}", name=part, help=said, usage=usage_of(f"{name} {part}", one), sort_key=place)
             app.command(group)
         else:
             app.command(f"kist.cli.{command.place}", name=name, usage=usage_of(name, command), sort_key=order)

@@ -1,6 +1,7 @@
 """What the Tab key offers: names and refs of the repository that the line means so far. Where that fails, nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from kist import settings
@@ -9,16 +10,20 @@ from kist.errors import KistError
 if TYPE_CHECKING:
     from cyclopts.completion import CompletionContext
 
+    from kist.client.client import Client
     from kist.engine.repository import Repository
 
 __all__ = [
     "complete_address",
     "complete_branch",
+    "complete_bucket",
     "complete_mount",
     "complete_name",
+    "complete_org",
     "complete_place",
     "complete_ref",
     "complete_ref_or_address",
+    "complete_repo",
 ]
 
 OFFERED = 500
@@ -79,6 +84,40 @@ def complete_ref_or_address(context: "CompletionContext") -> list[str]:
 def complete_branch(context: "CompletionContext") -> list[str]:
     """Offer branches."""
     return _offer(context, lambda repository: iter(repository.branches()))
+
+
+def complete_org(context: "CompletionContext") -> list[str]:
+    """Offer one's organisations."""
+    return _ask(context, lambda client, _org: (one.name for one in client.list_orgs()))
+
+
+def complete_bucket(context: "CompletionContext") -> list[str]:
+    """Offer the nicknames of the bucket configs of the organisation that is meant."""
+    return _ask(context, lambda client, org: (one.nickname for one in client.list_bucket_configs(org)))
+
+
+def complete_repo(context: "CompletionContext") -> list[str]:
+    """Offer the repositories of the organisation that is meant, or of the one that is typed; and organisations."""
+    typed, slash, _ = context.incomplete.rpartition("/")
+    if slash:
+        return _ask(context, lambda client, _org: (one.full_name for one in client.iter_repos(typed)))
+    names = _ask(context, lambda client, org: (one.name for one in client.iter_repos(org)))
+    return names + [f"{name}/" for name in complete_org(context)]
+
+
+def _ask(context: "CompletionContext", offered: "Callable[[Client, str], Iterable[str]]") -> list[str]:
+    """Return what the server, or this machine, says; nothing where that fails."""
+    from kist.cli.connecting import connected, org_of  # noqa: PLC0415 - only when Tab is pressed
+    from kist.cli.options import Everywhere  # noqa: PLC0415 - it imports this module
+
+    said = context.get("--org")
+    try:
+        with connected() as client:
+            org = org_of(client, said.raw if said else None, Everywhere(quiet=True))
+            found = (one for one in offered(client, org) if one.startswith(context.incomplete) and one.isprintable())
+            return list(islice(found, OFFERED))
+    except (KistError, OSError):
+        return []
 
 
 def _names(repository: "Repository", typed: str) -> Iterator[str]:

@@ -1,19 +1,22 @@
 """``kist verify``, ``kist gc`` and ``kist forget``: what is kept, whether it is sound, and what may go."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from kist.cli.completing import complete_ref
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import line, note, paint, print_array, print_object
-from kist.cli.places import open_place, place_of
+from kist.cli.places import open_place
 from kist.cli.plain import plain
 from kist.cli.progress import Total, watching
 from kist.cli.text import count, escape, size
 from kist.errors import IntegrityError, InvalidInput
 from kist.ids import short
 from kist.models import Collected, Report
+
+if TYPE_CHECKING:
+    from kist.engine.repository import Repository
 
 __all__ = ["forget", "gc", "verify"]
 
@@ -33,7 +36,7 @@ def verify(
     """
     repository = open_place(everywhere)
     done = repository.repair() if repair else []
-    total = _stored(place_of(everywhere)) if data else None
+    total = _stored(repository) if data else None
     with watching("verifying", everywhere, total=total) as progress:
         report = repository.verify("data" if data else "metadata", progress=progress)
     if everywhere.json:
@@ -89,11 +92,9 @@ def forget(
         note("kist: kist gc frees what nothing else uses")
 
 
-def _stored(place: str) -> Total:
+def _stored(repository: "Repository") -> Total:
     """Return how many packs there are, and their bytes."""
-    from kist.stores.urls import open_store  # noqa: PLC0415 - only here
-
-    sizes = [meta.size_bytes for meta in open_store(place).list("packs/")]
+    sizes = list(repository.stored("packs/"))
     return Total(items=len(sizes), size_bytes=sum(sizes))
 
 

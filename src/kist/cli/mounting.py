@@ -1,18 +1,21 @@
-"""``kist mount add``, ``list``, ``show`` and ``remove``: names for stores, kept for later. No command of these sends anything.
+"""``kist mount add``, ``list``, ``show`` and ``remove``: names for stores, kept for later.
 
+Without ``--org``, none of these sends anything; with it, an organisation keeps the mount for all its members (`kist.cli.shared`).
 Secrets are asked for, or come from the environment or standard input; none is ever printed.
 """
 
-import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kist.cli.completing import complete_mount
+from kist.cli.asking import ASKED, secret
+from kist.cli.completing import complete_mount, complete_org
 from kist.cli.options import EVERYWHERE, Everywhere
-from kist.cli.output import Column, line, note, print_array, print_object, print_table, warn
+from kist.cli.output import Column, line, note, print_array, print_facts, print_object, print_table, warn
+from kist.cli.pairing import pair
 from kist.cli.text import escape
 from kist.errors import InvalidInput, NotFound
 
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "list_mounts", "remove", "show"]
 
-ASKED = "-"
-WIDTH = 12
 COLUMNS = (
     Column(title="NAME", style="cyan"),
     Column(title="PROVIDER", spare=1),
@@ -31,6 +32,7 @@ COLUMNS = (
 )
 
 NameArg = Annotated[str, Parameter(completer=complete_mount, help="Its name, as in NAME://path.")]
+OrgOption = Annotated[str | None, Parameter(completer=complete_org, metavar="ORG", help="That of an organisation, shared by its members.")]
 
 
 def add(
@@ -56,6 +58,7 @@ def add(
         Parameter(("--option", "-o"), metavar="KEY=VALUE", help="Another option of the store; - as VALUE asks for it. May be repeated."),
     ] = None,
     replace: Annotated[bool, Parameter(help="Let another mount of this name make way.")] = False,
+    org: OrgOption = None,
     everywhere: Everywhere = EVERYWHERE,
 ) -> None:
     """Give a store a name, and keep it for later.
@@ -65,13 +68,19 @@ def add(
     """
     from kist.stores import mounts  # noqa: PLC0415 - --help needs no stores
 
-    options = {key: _secret(name, key) if value == ASKED else value for key, value in map(_option, option or ())}
+    options = {
+        key: _secret(name, key) if value == ASKED else value
+        for key, value in (pair(one, "--option", "region=eu-west-1") for one in option or ())
+    }
     if secret_id == ASKED or (secret_id is None and client_id and sys.stdin.isatty()):
         secret_id = _secret(name, "secret_id")
     said = {"url": url, "provider": provider, "bucket": bucket, "prefix": prefix, "endpoint_url": endpoint_url}
     if double := sorted(options.keys() & {"name", "storage_type", "replace", "save", "config", *said}):
         raise InvalidInput(f"--option {double[0]}=… is no option of a store: say --{double[0].replace('_', '-')}, if there is one")
     credentials = {"client_id": client_id, "secret_id": secret_id}
+    if org:
+        _add_shared(name, org, said, {**credentials, **options}, everywhere)
+        return
     made = mounts.mount(name, replace=replace, save=True, **said, **{**credentials, **options})
     mounts.unmount(made.name)  # in this process: what counts from now on is what the file says, unless something goes before it
     made = mounts.find(made.name) or made
@@ -85,12 +94,17 @@ def add(
         note(f"kist: kept in {_short(mounts.saved_in())}, for your eyes only")
 
 
-def list_mounts(*, everywhere: Everywhere = EVERYWHERE) -> None:
+def list_mounts(*, org: OrgOption = None, everywhere: Everywhere = EVERYWHERE) -> None:
     """List all mounts: those that are kept, and those of the environment and of other programs' configuration.
 
     Raises:
         KistError: configuration can't be read.
     """
+    if org:
+        from kist.cli.shared import list_shared  # noqa: PLC0415 - only there
+
+        list_shared(org, everywhere)
+        return
     from kist.stores import mounts  # noqa: PLC0415 - --help needs no stores
 
     found = mounts.mounts()
@@ -102,29 +116,37 @@ def list_mounts(*, everywhere: Everywhere = EVERYWHERE) -> None:
         note("kist: nothing is mounted; kist mount add NAME --url URL begins")
 
 
-def show(name: NameArg, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
+def show(name: NameArg, /, *, org: OrgOption = None, everywhere: Everywhere = EVERYWHERE) -> None:
     """Show what a mount stands for, with its secrets masked.
 
     Raises:
         KistError: there is none, or its configuration makes no sense.
     """
+    if org:
+        from kist.cli.shared import show_shared  # noqa: PLC0415 - only there
+
+        show_shared(name, org, everywhere)
+        return
     found = _find(name)
     if everywhere.json:
         print_object(_facts(found))
         return
     facts: dict[str, object] = {"name": found.name, "stands for": _meaning(found), "provider": found.provider, "from": _short(found.origin)}
     facts |= _masked(found)
-    width = max(WIDTH, *(len(fact) + 2 for fact in facts))
-    for fact, value in facts.items():
-        line(f"{f'{fact}:':<{width}}{escape(str(value))}")
+    print_facts(facts)
 
 
-def remove(name: NameArg, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
+def remove(name: NameArg, /, *, org: OrgOption = None, everywhere: Everywhere = EVERYWHERE) -> None:
     """Forget a mount that is kept; what is in its store stays.
 
     Raises:
         KistError: there is none, or it is kept elsewhere.
     """
+    if org:
+        from kist.cli.shared import remove_shared  # noqa: PLC0415 - only there
+
+        remove_shared(name, org, everywhere)
+        return
     from kist.stores import mounts  # noqa: PLC0415 - --help needs no stores
 
     try:
@@ -136,6 +158,16 @@ def remove(name: NameArg, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
         print_object({"name": name.lower(), "removed": True})
     else:
         line(f"removed {escape(name.lower())}; what is in its store stays")
+
+
+def _add_shared(name: str, org: str, said: Mapping[str, str | None], rest: Mapping[str, str | None], everywhere: Everywhere) -> None:
+    from kist.cli.shared import add_shared  # noqa: PLC0415 - only there
+
+    place = {key: value for key, value in said.items() if value is not None}
+    if extra := sorted(place.keys() & {"provider", "bucket", "prefix"}):
+        raise InvalidInput(f"--org takes the whole --url, without --{extra[0]}")
+    options = {**rest, "endpoint_url": place.get("endpoint_url")}
+    add_shared(name, org, place.get("url"), {key: value for key, value in options.items() if value is not None}, everywhere)
 
 
 def _find(name: str) -> "Mount":
@@ -167,26 +199,8 @@ def _short(path: str) -> str:
     return f"~/{path.removeprefix(home)}" if path.startswith(home) else path
 
 
-def _option(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise InvalidInput("--option takes KEY=VALUE, such as region=eu-west-1")  # what was found may be a secret
-    return key, value
-
-
 def _secret(name: str, key: str) -> str:
     """Return a secret from the environment, the user, or standard input."""
     from kist.stores.mounts.files import spelled  # noqa: PLC0415 - only where there is a secret
 
-    variable = f"KIST_MOUNT_{spelled(name)}_{key.upper()}"
-    if said := os.environ.get(variable):
-        return said
-    if not sys.stdin.isatty():
-        said = sys.stdin.readline().rstrip("\r\n")
-    else:
-        from getpass import getpass  # noqa: PLC0415 - only where somebody is asked
-
-        said = getpass(f"{key} of {name}: ", stream=sys.stderr)
-    if not said:
-        raise InvalidInput(f"no {key} was given: type it, pipe it in, or set {variable}")
-    return said
+    return secret(f"KIST_MOUNT_{spelled(name)}_{key.upper()}", f"{key} of {name}")

@@ -5,19 +5,28 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from kist.cli.completing import complete_address, complete_branch
+from kist.cli.completing import complete_address, complete_branch, complete_bucket, complete_org, complete_repo
+from kist.models import Role
 
 __all__ = [
     "EVERYWHERE",
     "AddressArg",
     "AuthorOption",
     "BranchOption",
+    "BucketArg",
+    "BucketOption",
+    "ConfirmOption",
     "ConflictOption",
+    "DescriptionOption",
     "Everywhere",
     "IgnoreOption",
     "LimitOption",
     "MessageOption",
+    "OrgArg",
+    "OrgOption",
     "OverwriteOption",
+    "RepoArg",
+    "RoleArg",
 ]
 
 _everywhere = Group("Everywhere", sort_key=9)
@@ -56,3 +65,16 @@ IgnoreOption = Annotated[
     ),
 ]
 LimitOption = Annotated[int | None, Parameter(("--limit", "-n"), metavar="N", help="No more than this many.")]
+
+OrgArg = Annotated[str, Parameter(completer=complete_org, help="Its name.")]
+OrgOption = Annotated[
+    str | None, Parameter(completer=complete_org, metavar="ORG", help="In which organisation; else KIST_ORG, else the configured one.")
+]
+RepoArg = Annotated[str, Parameter(completer=complete_repo, help="ORG/NAME, or NAME in the current organisation.")]
+BucketArg = Annotated[str, Parameter(completer=complete_bucket, help="Which bucket config, by its nickname.")]
+BucketOption = Annotated[str | None, Parameter(completer=complete_bucket, metavar="NICKNAME", help="On which bucket config.")]
+RoleArg = Annotated[Role, Parameter(help="What they may do: read; save too; manage too.")]
+DescriptionOption = Annotated[
+    str | None, Parameter(("--description", "-d"), metavar="TEXT", allow_leading_hyphen=True, help="What it is for.")
+]
+ConfirmOption = Annotated[str | None, Parameter(metavar="NAME", help="Its name once more: it is meant. Asked for in a terminal.")]

@@ -6,18 +6,18 @@ Everything that may come from a repository is escaped first, by whoever makes th
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from kist.cli.text import escape
 
-__all__ = ["Column", "is_coloured", "line", "note", "paint", "print_array", "print_object", "print_table", "warn"]
+__all__ = ["Column", "is_coloured", "line", "note", "paint", "print_array", "print_facts", "print_object", "print_table", "warn"]
 
 Style = Literal["bold", "dim", "red", "green", "yellow", "blue", "cyan"]
 CODES: dict[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "1;34", "cyan": "36"}
 
-FLEXIBLE = 24
+FLEXIBLE, FACT_WIDTH = 24, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,14 @@ def print_array(values: Iterable[object]) -> None:
         sys.stdout.write(f"{before}\n  {json.dumps(plain(value))}")
         before = ","
     line("[]" if before == "[" else "\n]")
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Write what there is to say of one thing, a line for each fact; what is empty is left out."""
+    told = {name: str(value) for name, value in facts.items() if value not in {None, ""}}
+    width = max(FACT_WIDTH, *(len(name) + 2 for name in told)) if told else FACT_WIDTH
+    for name, value in told.items():
+        line(f"{f'{name}:':<{width}}{escape(value)}")
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:

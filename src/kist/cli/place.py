@@ -1,4 +1,4 @@
-"""``kist init``, ``kist status`` and ``kist up``: the repository itself."""
+"""``kist init`` and ``kist status``: the repository itself."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +10,7 @@ from kist.cli.output import line, note, print_object
 from kist.cli.places import last_part, open_place, place_of, tidy
 from kist.cli.plain import version_facts
 from kist.cli.text import count, escape, local_time, size
-from kist.errors import InvalidInput, NotFound, Unsupported
+from kist.errors import InvalidInput, NotFound
 from kist.ids import short
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kist.engine.repository import Repository
     from kist.models import Version
 
-__all__ = ["init", "status", "up"]
+__all__ = ["init", "status"]
 
 URL_HELP = "A folder, or s3://bucket/prefix and the like; else what -r or KIST_REPOSITORY name, else one of your own."
 WIDTH = 12
@@ -71,33 +71,10 @@ def status(
     _print_unsaved(unsaved(repository, name, str(path), ignore=ignore or ()), name, everywhere)
 
 
-def up(
-    *,
-    host: Annotated[str, Parameter(help="Where to listen: 127.0.0.1, ::1 or localhost.")] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="On which port; a free one if not said.")] = 0,
-    open_browser: Annotated[bool, Parameter(("--open", "-o"), help="Open the page in your browser.")] = False,
-    everywhere: Everywhere = EVERYWHERE,
-) -> None:
-    """Show the repository in a browser: a page on this machine, for you alone, until Ctrl-C.
-
-    Raises:
-        KistError: it can't be served.
-    """
-    try:
-        from kist.server.serve import serve  # noqa: PLC0415 - needs the extra
-    except ImportError as error:
-        raise Unsupported(f"kist up needs more than is installed ({error}): pip install 'kist[server]'") from error
-    if not everywhere.repository:
-        open_place(everywhere)
-    serve(place_of(everywhere), host=host, port=port, open_browser=open_browser)
-
-
 def _print_status(repository: "Repository", place: str, everywhere: Everywhere) -> None:
-    from kist.stores.urls import open_store  # noqa: PLC0415 - only here
-
     branches, tags = repository.branches(), repository.tags()
     tree = repository.stat("")
-    stored = sum(meta.size_bytes for meta in open_store(place).list(""))
+    stored = sum(repository.stored())
     facts: dict[str, object] = {"repository": place, "id": repository.id, "authority": repository.authority}
     if everywhere.json:
         refs = {

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kist.cli.text import NANOSECONDS, iso_time
-from kist.models import Info, Report, Version
+from kist.models import BucketConfig, Info, Repo, Report, Version
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Json", "info_facts", "plain", "version_facts"]
+__all__ = ["Json", "bucket_facts", "info_facts", "plain", "version_facts"]
 
 type Json = str | int | float | bool | list[Json] | dict[str, Json] | None
 
@@ -23,12 +23,8 @@ def plain(value: object) -> Json:
             found: Json = value
         case datetime():
             found = iso_time(value)
-        case Version():
-            found = version_facts(value)
-        case Info():
-            found = info_facts(value)
-        case Report():
-            found = _fields(value) | {"ok": value.ok, "paths": plain(value.paths)}
+        case Version() | Info() | Report() | BucketConfig() | Repo():
+            found = _more(value)
         case Mapping():
             found = {str(name): plain(one) for name, one in value.items()}
         case set() | frozenset():
@@ -42,6 +38,21 @@ def plain(value: object) -> Json:
     return found
 
 
+def _more(value: Version | Info | Report | BucketConfig | Repo) -> dict[str, Json]:
+    """Return the fields of a value, and what can be said of it beside."""
+    match value:
+        case Version():
+            return version_facts(value)
+        case Info():
+            return info_facts(value)
+        case Report():
+            return _fields(value) | {"ok": value.ok, "paths": plain(value.paths)}
+        case BucketConfig():
+            return bucket_facts(value)
+        case Repo():
+            return _fields(value) | {"full_name": value.full_name, "url": f"kist://{value.full_name}"}
+
+
 def version_facts(version: Version) -> dict[str, Json]:
     """Return a version's fields, and its name (``v42``)."""
     return {"name": version.name} | _fields(version)
@@ -50,6 +61,11 @@ def version_facts(version: Version) -> dict[str, Json]:
 def info_facts(info: Info) -> dict[str, Json]:
     """Return the fields of what is at a path, its name, and its time for people beside the nanoseconds."""
     return {"name": info.name} | _fields(info) | {"mtime": _moment(info.mtime_ns)}
+
+
+def bucket_facts(config: BucketConfig) -> dict[str, Json]:
+    """Return a bucket config's fields, and its place as a URL."""
+    return _fields(config) | {"uri": config.uri}
 
 
 def _fields(value: "DataclassInstance") -> dict[str, Json]:

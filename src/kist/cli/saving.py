@@ -1,6 +1,5 @@
 """``kist save``."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 
 from kist.cli.options import EVERYWHERE, AuthorOption, BranchOption, ConflictOption, Everywhere, IgnoreOption, MessageOption
 from kist.cli.output import line, note, print_object, warn
+from kist.cli.pairing import json_pairs
 from kist.cli.places import last_part, open_place, tidy
 from kist.cli.plain import version_facts
 from kist.cli.progress import watching
@@ -67,7 +67,7 @@ def save(
                 message=message,
                 author=author,
                 labels=label,
-                tags=_tags(tag),
+                tags=json_pairs(tag, "--tag", "site=A or depth=12.5") if tag is not None else None,
                 ignore=ignore or (),
                 branch=branch,
                 always=always,
@@ -90,21 +90,6 @@ def _where_and_source(name: str | None, path: str | None) -> tuple[str, str | Bi
         if not name:
             raise InvalidInput(f"{path!r} has no name of its own: kist save NAME {path}")
     return tidy(name), sys.stdin.buffer if path == STDIN else path
-
-
-def _tags(said: Sequence[str] | None) -> dict[str, object] | None:
-    if said is None:
-        return None
-    tags: dict[str, object] = {}
-    for one in said:
-        key, equals, value = one.partition("=")
-        if not key or not equals:
-            raise InvalidInput(f"tag {one!r}: write KEY=VALUE, such as site=A or depth=12.5")
-        try:
-            tags[key] = json.loads(value)
-        except ValueError:
-            tags[key] = value
-    return tags
 
 
 def _head(repository: "Repository", branch: str) -> str:

@@ -1,4 +1,4 @@
-"""``kist://`` as one more scheme: a repository that looks like a store.
+"""A repository that looks like a store: what is behind ``kist://``.
 
 Its keys are the files of a version: of a ref, or of the head of a branch, main unless said. A write or deletion is a commit; `batch` makes
 many of them one. Old versions, tags and ids can be read only. A link is no object here.
@@ -15,18 +15,15 @@ from collections.abc import Buffer, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
-from kist import settings
 from kist.engine.entries import check_path
-from kist.engine.opening import open_repository
 from kist.engine.repository import Repository
 from kist.engine.transactions import Source, Transaction
 from kist.errors import AlreadyExists, Conflict, IntegrityError, InvalidInput, NotFound, Unsupported
-from kist.ids import parse_address
 from kist.models import Info
 from kist.stores.keys import check_folder, check_range
 from kist.stores.protocols import ObjectMeta
 
-__all__ = ["RepositoryStore", "open_addressed", "repository_at", "split"]
+__all__ = ["RepositoryStore"]
 
 MAIN = "main"
 _HEADS = 1000
@@ -240,44 +237,6 @@ class RepositoryStore:
                 yield from self._below(info.path, prefix, start_after, version)
             elif info.kind == "file" and path.startswith(prefix) and path.encode() > start_after.encode():
                 yield _meta(info)
-
-
-def split(url: str) -> tuple[str, str]:
-    """Return the address of a repository's whole tree, and the path in it.
-
-    Raises:
-        InvalidInput: it is no such address.
-    """
-    address = parse_address(url)
-    return address.root, address.path + ("/" if address.path and url.endswith("/") else "")
-
-
-def open_addressed(url: str, *, create: bool = False, **options: object) -> RepositoryStore:
-    """Open ``kist://org/repo@ref`` as a store.
-
-    Raises:
-        NotFound: there is no such repository, and `create` is not set.
-        InvalidInput: it is no such address.
-    """
-    repository, ref, path = repository_at(url, create=create, **options)
-    if path:
-        raise InvalidInput(f"{url!r} is a place in a repository, not a whole one")
-    return RepositoryStore(repository, ref, url=parse_address(url).root)
-
-
-def repository_at(url: str, *, create: bool = False, **options: object) -> tuple[Repository, str | None, str]:
-    """Return the repository, the ref and the path that ``kist://org/repo@ref/path`` names.
-
-    Raises:
-        NotFound: there is no such repository on this machine, and `create` is not set.
-        InvalidInput: it is no such address.
-    """
-    address = parse_address(url)
-    place = settings.repository_place(address.org, address.repo)
-    try:
-        return open_repository(place, create=create, **options), address.ref, address.path
-    except NotFound as error:
-        raise NotFound(f"there is no repository {address.name} on this machine: kist init kist://{address.name} makes one") from error
 
 
 class _Parts(io.RawIOBase):

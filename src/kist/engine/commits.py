@@ -1,5 +1,6 @@
 """From a change to a version: store, check tombstones, write the ref entry, and rebase if another writer was faster."""
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Self
@@ -22,6 +23,8 @@ __all__ = ["Concurrent", "Made", "Note", "Session", "merge_heads", "ref_entry", 
 
 TOOL = "kist 0.1.0"
 ATTEMPTS = 1000
+PATIENCE = 8
+"""How many times as long as a lost attempt took a writer waits at most before the next one."""
 SOME = 5
 Concurrent = Literal["conflict", "order"]
 
@@ -96,7 +99,8 @@ class Session:
             if self.writer.reused:
                 self.guard().before()  # content that was read again heals what was found damaged
             return None
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            began = rooms.clock.elapsed()
             entry = _entry(rooms, self.branch, self.writer, state=self.state, made=made, note=note, txn=txn, merged=merged)
             self.writer.flush()
             guard = self.guard()
@@ -108,6 +112,8 @@ class Session:
                         merge_heads(rooms, self.branch)
                     return entry
                 txn = new_txn()
+            if attempt:  # many writers at once: who has lost more than once lets the others go on
+                rooms.clock.sleep(random.uniform(0, min(attempt, PATIENCE)) * (rooms.clock.elapsed() - began))  # noqa: S311  no secret
             made = self._rebase(start, change, concurrent if rooms.authority.name != "fork" else "order")
         raise Conflict(f"{ATTEMPTS} other versions of {self.branch} came first, one after the other: try again when there is less going on")
 

@@ -1,9 +1,8 @@
-"""The one commit point: branches and tags, and the two ways to add an entry to them (format 1, §8).
+"""The one commit point: branches and tags, and the ways to add an entry to them (format 1, §8).
 
 An entry is an object that never changes. With `CreateAuthority` the store lets one writer have each number. With `ForkAuthority`, for
-stores that can't, every
-entry has a key of its own, several entries may be heads, and the state of the branch is the merge of all heads. No lock anywhere.
-An error of a write is never a verdict: what was written is read back.
+stores that can't, every entry has a key of its own, several entries may be heads, and the state of the branch is the merge of all heads.
+What another place decides, `NumberedRefs` reads. No lock anywhere. An error of a write is never a verdict: what was written is read back.
 """
 
 import contextlib
@@ -26,6 +25,7 @@ __all__ = [
     "EntryCache",
     "ForkAuthority",
     "Line",
+    "NumberedRefs",
     "check_entry",
     "encode_entry",
     "entry_seal",
@@ -192,16 +192,11 @@ def _state(meta: ObjectMeta) -> str:
     return f"{meta.size_bytes}-{meta.modified.timestamp()}"
 
 
-class CreateAuthority:
-    """Authority `create` (§8.1): put-if-absent of the number after the head's."""
+class NumberedRefs:
+    """Reads refs of which each number has one entry, whoever decides on it (§8.1, §8.3)."""
 
-    name = "create"
-
-    def __init__(
-        self, store: ConditionalStore, repo: str, cache: EntryCache | None = None, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        """Use a store that honours put-if-absent; `sleep` waits between attempts."""
-        self._store, self._sleep = store, sleep
+    def __init__(self, store: ReadableStore, repo: str, cache: EntryCache | None = None) -> None:
+        """Read entries of a repository; those that a cache remembers need not be fetched again."""
         self._entries = _Entries(store, repo, cache, keys_come_again=True)
 
     def line(self, ref: str) -> Line | None:
@@ -211,16 +206,6 @@ class CreateAuthority:
             return None
         head = self._entries.read(ref, key)
         return Line((head,), head.seq)
-
-    def commit(self, entry: RefEntry) -> bool:
-        """Add an entry for good; False means that its number went to another writer.
-
-        Raises:
-            StoreError: the outcome is unknown.
-        """
-        key = ref_prefix(entry.ref) + slot(entry.seq)
-        data = encode_entry(entry)
-        return create_once(self._store, key, data, is_ours=lambda found: found == data, sleep=self._sleep)
 
     def settled(self, entry: RefEntry) -> Line | None:
         """Return that an entry stands once it is committed."""
@@ -260,6 +245,29 @@ class CreateAuthority:
             return self._entries.read(ref, key)
         except NotFound:
             return None
+
+
+class CreateAuthority(NumberedRefs):
+    """Authority `create` (§8.1): put-if-absent of the number after the head's."""
+
+    name = "create"
+
+    def __init__(
+        self, store: ConditionalStore, repo: str, cache: EntryCache | None = None, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Use a store that honours put-if-absent; `sleep` waits between attempts."""
+        super().__init__(store, repo, cache)
+        self._store, self._sleep = store, sleep
+
+    def commit(self, entry: RefEntry) -> bool:
+        """Add an entry for good; False means that its number went to another writer.
+
+        Raises:
+            StoreError: the outcome is unknown.
+        """
+        key = ref_prefix(entry.ref) + slot(entry.seq)
+        data = encode_entry(entry)
+        return create_once(self._store, key, data, is_ours=lambda found: found == data, sleep=self._sleep)
 
 
 def fork_slot(seq: int, txn: bytes) -> str:

@@ -17,7 +17,7 @@ from kist.engine.nodes import Root, Totals
 from kist.engine.records import Forgotten, encode, seal
 from kist.engine.refs import Line
 from kist.engine.rooms import Rooms
-from kist.engine.saving import Meta, Progress, Saver, Skipped
+from kist.engine.saving import Meta, Progress, Saver, Skipped, silent, unheard
 from kist.engine.sources import Contents, telling
 from kist.engine.states import Parent, record_of
 from kist.engine.tombstones import Guard
@@ -30,18 +30,10 @@ from kist.stores.local import LocalStore
 if TYPE_CHECKING:
     from kist.engine.restoring import RestoreReport
 
-__all__ = ["Repository"]
+__all__ = ["Repository", "check_forget"]
 
 BUFFER_BYTES = 64 << 10
 RESTORE_WORKERS = 8
-
-
-def _silent(_items: int, _size_bytes: int) -> None:
-    """Tell nobody."""
-
-
-def _unheard(_path: str, _reason: str) -> None:
-    """Tell nobody."""
 
 
 class Repository:
@@ -86,8 +78,8 @@ class Repository:
         branch: str = "main",
         always: bool = False,
         concurrent: Concurrent = "conflict",
-        progress: Progress = _silent,
-        skipped: Skipped = _unheard,
+        progress: Progress = silent,
+        skipped: Skipped = unheard,
     ) -> Version:
         """Make `path` equal to a source, as one version; what the source lacks is removed. If nothing changed, return the current version.
 
@@ -146,7 +138,7 @@ class Repository:
             StoreError: the store failed.
         """
         with Session(self._rooms, branch) as session:
-            saver = Saver(self._rooms.objects, session.writer, self._rooms.cache, progress=_silent, skipped=_unheard)
+            saver = Saver(self._rooms.objects, session.writer, self._rooms.cache, progress=silent, skipped=unheard)
             change = Transaction(self._rooms, saver, session.state.root)
             yield change
             made = session.made(change.changes())
@@ -206,7 +198,7 @@ class Repository:
                     f"{branch} and {ref} both changed {some(merged.conflicts)}: save what it should be, "
                     f"or let {ref} win (concurrent='order', kist merge --on-conflict order)"
                 )
-            saver = Saver(rooms.objects, session.writer, rooms.cache, progress=_silent, skipped=_unheard)
+            saver = Saver(rooms.objects, session.writer, rooms.cache, progress=silent, skipped=unheard)
             change = Transaction(rooms, saver, session.state.root)
             made = session.made((key, change.use(entry) if entry else None) for key, entry in merged.changes)
             note = Note(message or f"Merge {ref}", author or settings.author())
@@ -316,7 +308,7 @@ class Repository:
         *,
         ref: str | None = None,
         overwrite: bool = False,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> "RestoreReport":
         """Write a path of a version to this machine.
 
@@ -343,7 +335,7 @@ class Repository:
         *,
         ref: str | None = None,
         overwrite: bool = False,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> None:
         """Write a path of a version as one archive, by the file's name; the same version gives the same bytes.
 
@@ -407,34 +399,40 @@ class Repository:
 
     # Keeping
 
-    def forget(self, refs: Iterable[str], *, imsure: bool = False) -> list[Version]:
+    def forget(self, refs: Iterable[str], *, imsure: bool = False, author: str | None = None) -> list[Version]:
         """End versions: they stay in the log, but their content is not kept; `collect` frees what nothing else uses. Can't be undone.
 
         Args:
             refs: which versions.
             imsure: must be set.
+            author: who; the user of this machine if not said.
 
         Raises:
             InvalidInput: `imsure` is not set.
             NotFound: there is no such version.
             Conflict: one is the head of a branch: save what should come after it first.
         """
-        if isinstance(refs, str):
-            raise InvalidInput(f"forget takes a list of refs, not one: [{refs!r}]")
-        if not imsure:
-            raise InvalidInput("forgetting can't be undone: say that you are sure (imsure=True, kist forget --imsure)")
+        check_forget(refs, imsure=imsure)
         found = [self._history.find(ref) for ref in refs]
         heads = {head.version: name for name, line in self._lines("heads") for head in line.heads}
         for version in [one.id for one in found]:
             if version in heads:
                 raise Conflict(f"version {short(version.hex())} is the head of {heads[version]}: save what should come after it first")
         for version in [one.id for one in found]:
-            record = Forgotten(repo=self.id, version=version, time=self._rooms.clock.now(), author=settings.author())
+            record = Forgotten(repo=self.id, version=version, time=self._rooms.clock.now(), author=author or settings.author())
             self._rooms.store.put(f"refs/forgotten/{version.hex()}", seal(encode(record)))
         forgotten = self._history.forgotten()
         return [to_version(one, forgotten=forgotten) for one in found]
 
-    def verify(self, level: Literal["metadata", "data"] = "metadata", *, progress: Progress = _silent) -> Report:
+    def stored(self, prefix: str = "") -> Iterator[int]:
+        """Yield the sizes in bytes of the objects that are stored: of all, or of those whose keys begin with `prefix`, such as ``packs/``.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        return (meta.size_bytes for meta in self._rooms.store.list(prefix))
+
+    def verify(self, level: Literal["metadata", "data"] = "metadata", *, progress: Progress = silent) -> Report:
         """Check what is stored: every version, tree and recipe, and that all they name is there; at level ``"data"`` every byte.
 
         Raises:
@@ -529,6 +527,18 @@ class Repository:
         if kind == "tags" and line and line.heads[0].txn != entry.txn:
             raise AlreadyExists(f"{name!r} is taken: another writer was faster")
         return to_version(found._replace(branch=name if kind == "heads" else found.branch, txn=""), forgotten=set())
+
+
+def check_forget(refs: Iterable[str], *, imsure: bool) -> None:
+    """Refuse to forget what was not meant.
+
+    Raises:
+        InvalidInput: it is one text, not several; or nobody is sure.
+    """
+    if isinstance(refs, str):
+        raise InvalidInput(f"forget takes a list of refs, not one: [{refs!r}]")
+    if not imsure:
+        raise InvalidInput("forgetting can't be undone: say that you are sure (imsure=True, kist forget --imsure)")
 
 
 def _labels(labels: Iterable[str] | None) -> tuple[str, ...] | None:

@@ -25,7 +25,7 @@ from kist.engine.recipes import load_recipe, walk_chunks
 from kist.engine.updates import Change
 from kist.errors import IntegrityError, InvalidInput, NotFound
 
-__all__ = ["Meta", "Progress", "Saver", "Skipped"]
+__all__ = ["Meta", "Progress", "Saver", "Skipped", "silent", "unheard"]
 
 Skipped = Callable[[str, str], None]
 Keyed = tuple[bytes, Entry]
@@ -41,6 +41,14 @@ class Progress(Protocol):
     def __call__(self, items: int, size_bytes: int, /) -> None:
         """Note progress."""
         ...
+
+
+def silent(_items: int, _size_bytes: int) -> None:
+    """Tell nobody of progress."""
+
+
+def unheard(_path: str, _reason: str) -> None:
+    """Tell nobody of what was skipped."""
 
 
 class Meta(NamedTuple):

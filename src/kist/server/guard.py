@@ -1,26 +1,31 @@
-"""Who may see the site, and what a browser may do with it.
+"""What every request passes: which host it names, how often its sender may ask, what its answer carries, and what is noted of it.
 
-Every request passes here. It must name this machine as its host, so that no web site reaches us by rebinding a name. It must carry the
-session that the one-time link opened, unless it asks for that link or the style sheet. Its answer gets headers that leave hostile content
-nothing to do.
+A request must name this server as its host, so that no web site reaches it by rebinding a name. Its answer gets headers that leave hostile
+content nothing to do, and a number that the log has too. A reader that does not read is not waited for without end.
 """
 
 import asyncio
 import logging
-import secrets
+import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
 
+import anyio
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kist.errors import KistError, Unauthenticated
+from kist.errors import KistError
+from kist.server.identity import Networks, address_of, is_proxied
+from kist.server.limits import Rates
+from kist.server.logs import Trace, log_request
+from kist.server.metrics import Figures
 
-__all__ = ["Guard", "Session"]
+__all__ = ["Guard", "Misdirected", "Refuse"]
 
-HEADERS = {
+HEADERS: Final = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
@@ -29,89 +34,107 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-HOSTS = ("127.0.0.1", "[::1]", "localhost")
-OPEN = ("/login", "/static/")
+STRICT: Final = {"strict-transport-security": "max-age=31536000"}
+HEALTH: Final = frozenset({"/healthz", "/readyz"})
+"""Asked by machines that know this one by its address alone; they tell nothing else."""
+BLOCK_BYTES: Final = 256 << 10
+BLOCK_SECONDS: Final = 60.0
 log = logging.getLogger(__name__)
 
-
-class Session:
-    """The one session of a server: a login token opens it once, and gives the secret that the browser then keeps in a cookie."""
-
-    def __init__(self, login_token: str) -> None:
-        """Take the token of the link that is shown to the user."""
-        self._token = login_token.encode()
-        self._secret = ""
-
-    def open(self, token: str) -> str:
-        """Return the session's secret, if the token is right and was not used.
-
-        Raises:
-            Unauthenticated: it is not, or it was.
-        """
-        if self._secret or not secrets.compare_digest(token.encode(errors="surrogatepass"), self._token):
-            raise Unauthenticated("This link is not valid, or it was used already. It works once: start kist up again for a new one.")
-        self._secret = secrets.token_urlsafe(32)
-        return self._secret
-
-    def belongs_to(self, request: Request) -> bool:
-        """Say whether a request carries the session's cookie."""
-        cookie = request.cookies.get(cookie_name(request), "")
-        return bool(self._secret) and secrets.compare_digest(cookie.encode(errors="surrogatepass"), self._secret.encode())
+type Refuse = Callable[[Scope, KistError | None], Response]
+"""Renders an error, None for a bug, as the sender of a request reads it."""
 
 
-def cookie_name(request: Request) -> str:
-    """Return the name of the session's cookie; with the port, since a browser gives all ports of a host the same cookies."""
-    return f"kist_session_{_port(request.scope)}"
+class Misdirected(KistError):
+    """A request names another host."""
+
+    code = "misdirected"
+    http_status = HTTPStatus.MISDIRECTED_REQUEST
 
 
 class Guard:
     """The outermost part of the app."""
 
-    def __init__(self, app: ASGIApp, *, session: Session, refuse: Callable[[int, str], Response]) -> None:
-        """Take what lies behind, and how to render a page for those who stay outside, from status and message."""
-        self._app, self._session, self._refuse = app, session, refuse
+    def __init__(
+        self, app: ASGIApp, *, url: str, hosts: frozenset[str], trusted: Networks, rates: Rates, figures: Figures, refuse: Refuse
+    ) -> None:
+        """Take what lies behind, where people find the server, which hosts may be named, whom to trust, and how to refuse."""
+        self._app, self._url, self._hosts, self._trusted = app, url, hosts, trusted
+        self._rates, self._figures, self._refuse = rates, figures, refuse
+        self._headers = HEADERS | (STRICT if url.startswith("https:") else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        started = False
-
-        async def send_guarded(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
-        app: ASGIApp = self._refusal(scope) or self._app
+        connection = HTTPConnection(scope)
+        if is_proxied(connection, self._trusted) and connection.headers.get("x-forwarded-proto") in {"http", "https"}:
+            scope["scheme"] = connection.headers["x-forwarded-proto"]
+        trace = scope["kist"] = Trace(address=address_of(connection, self._trusted), operation=_kind(scope["path"]))
+        answer = _Answer(send, {**self._headers, "x-request-id": trace.request})
+        begin = time.monotonic()
+        self._figures.begin()
         try:
-            await app(scope, receive, send_guarded)
+            await self._pass(scope, receive, answer)
+        finally:
+            seconds = time.monotonic() - begin
+            self._figures.end(trace.operation, answer.status, seconds)
+            if scope["path"] not in HEALTH:
+                log_request(trace, verb=scope["method"], status=answer.status, seconds=seconds)
+
+    async def _pass(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        trace: Trace = scope["kist"]
+        try:
+            app: ASGIApp = self._refusal(scope) or self._app
+            await app(scope, receive, answer.send)
         except asyncio.CancelledError:
-            log.warning("kist up ended before an answer did: %s", scope["path"])
+            log.warning("the server ended before an answer did: %s", trace.operation, extra={"request": trace.request})
+        except TimeoutError:
+            log.warning("nobody read an answer: %s", trace.operation, extra={"request": trace.request})
         except Exception:
-            log.exception("kist up failed on %s", scope["path"])
-            if not started:
-                failed = self._refuse(
-                    HTTPStatus.INTERNAL_SERVER_ERROR, "This should not happen. What went wrong is written where kist up runs."
-                )
-                await failed(scope, receive, send_guarded)
+            log.exception("failed on %s", trace.operation, extra={"request": trace.request})
+            if not answer.status:
+                await self._refuse(scope, None)(scope, receive, answer.send)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        if not _names_us(scope):
-            here = f"http://localhost:{_port(scope)}/"
-            return self._refuse(HTTPStatus.MISDIRECTED_REQUEST, f"This site answers at {here} alone, and the request names another host.")
-        if scope["path"].startswith(OPEN) or self._session.belongs_to(Request(scope)):
+        if scope["path"] in HEALTH:
             return None
-        error: KistError = Unauthenticated("Open the link that kist up printed. It logs this browser in, once.")
-        return self._refuse(error.http_status, str(error))
+        hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
+            return self._refuse(scope, Misdirected(f"this site answers at {self._url}/ alone, and the request names another host"))
+        try:
+            self._rates.take(scope["kist"].address, "this address")
+        except KistError as error:
+            return self._refuse(scope, error)
+        return None
 
 
-def _port(scope: Scope) -> int:
-    return int(scope["server"][1])
+class _Answer:
+    """An answer on its way: in blocks, each of which must be taken in time."""
+
+    def __init__(self, send: Send, headers: dict[str, str]) -> None:
+        self._send, self._headers = send, headers
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        """Send a part of it.
+
+        Raises:
+            TimeoutError: nobody takes it.
+        """
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message).update(self._headers)
+            await self._send(message)
+            return
+        body: bytes = message.get("body", b"")
+        for start in range(0, max(1, len(body)), BLOCK_BYTES):
+            more = message.get("more_body", False) or start + BLOCK_BYTES < len(body)
+            with anyio.fail_after(BLOCK_SECONDS):
+                await self._send({**message, "body": body[start : start + BLOCK_BYTES], "more_body": more})
 
 
-def _names_us(scope: Scope) -> bool:
-    hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
-    ours = {f"{host}:{_port(scope)}" for host in HOSTS}
-    return len(hosts) == 1 and hosts[0] in ours
+def _kind(path: str) -> str:
+    """Return what a request is until more is known: names of our own only, since figures are counted by them."""
+    first = path.split("/", 2)[1]
+    return first if first in {"login", "logout", "static", "healthz", "readyz", "metrics", "api"} else "page"

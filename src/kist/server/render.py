@@ -4,6 +4,7 @@ Names and messages of a repository are hostile. Everything is escaped, and chara
 shown as escapes.
 """
 
+import functools
 import re
 from datetime import datetime
 from pathlib import Path
@@ -26,34 +27,43 @@ KILO = 1000
 
 
 class Templates:
-    """The pages of one repository."""
+    """The pages of one repository, or those outside of any."""
 
-    def __init__(self, place: str) -> None:
-        """Take how people call the repository: a path or a URL; user, password and options of a URL are not shown."""
-        self._environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.globals |= {"place": SECRETS.sub("", place), "site": site_name(place), "address": address}
-        self._environment.tests["numeric"] = lambda text: NUMERIC.fullmatch(text) is not None
-        self._environment.filters |= {
-            "count": count,
-            "difference": difference,
-            "message": lambda text: shown(text, keep="\n\t"),
-            "moment": moment,
-            "nanoseconds": lambda value: moment(datetime.fromtimestamp(value / 1e9).astimezone()),
-            "plain": plain,
-            "shown": shown,
-            "size": size,
-            "text": lambda text: shown(text, keep="\t"),
-        }
+    def __init__(self, place: str = "", *, base: str = "", user: str = "") -> None:
+        """Take how people call the repository (a path, a URL or ``org/name``), below which path its pages are, and who looks.
+
+        User, password and options of a URL are not shown.
+        """
+        shown = {"place": SECRETS.sub("", place), "site": site_name(place), "base": base, "user": user}
+        self._shown = {**shown, "address": functools.partial(_address_below, base)}
 
     def page(self, template: str, status: int = 200, /, **context: object) -> HTMLResponse:
         """Render a page."""
-        return HTMLResponse(self._environment.get_template(template).render(context), status)
+        return HTMLResponse(_environment().get_template(template).render(self._shown | context), status)
+
+
+@functools.cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.tests["numeric"] = lambda text: NUMERIC.fullmatch(text) is not None
+    made.filters |= {
+        "count": count,
+        "difference": difference,
+        "message": lambda text: shown(text, keep="\n\t"),
+        "moment": moment,
+        "nanoseconds": lambda value: moment(datetime.fromtimestamp(value / 1e9).astimezone()),
+        "plain": plain,
+        "shown": shown,
+        "size": size,
+        "text": lambda text: shown(text, keep="\t"),
+    }
+    return made
 
 
 def site_name(place: str) -> str:
@@ -66,6 +76,10 @@ def address(page: str, /, **parameters: object) -> str:
     """Return the URL of a page; values go into the query, percent-encoded once, so any name works. Empty ones are left out."""
     query = urlencode({name: value for name, value in parameters.items() if value}, quote_via=quote, safe="/:")
     return f"{page}?{query}" if query else page
+
+
+def _address_below(base: str, page: str, /, **parameters: object) -> str:
+    return address((base + page).rstrip("/") or "/", **parameters)
 
 
 def shown(text: str, *, keep: str = "") -> Markup:

@@ -39,9 +39,9 @@ _table: dict[str, Scheme] = {
     "file": Scheme(store="kist.stores.local:open_local", split="kist.stores.disk:split"),
     "memory": Scheme(store="kist.stores.memory:open_memory"),
     "kist": Scheme(
-        store="kist.engine.addressed:open_addressed",
-        split="kist.engine.addressed:split",
-        repository="kist.engine.addressed:repository_at",
+        store="kist.client.addressed:open_addressed",
+        split="kist.client.addressed:split",
+        repository="kist.client.addressed:repository_at",
     ),
     **{name: Scheme(store="kist.stores.cloud:open_cloud") for name in ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")},
     **{name: Scheme(store="kist.stores.web:open_web", split="kist.stores.web:split") for name in ("http", "https")},

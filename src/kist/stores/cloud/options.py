@@ -46,6 +46,7 @@ _ENDPOINTS = {
 }
 _ENDPOINT_OPTIONS = ("endpoint", "base_url", "azure_storage_endpoint")
 _ALIASES = {"anonymous": "skip_signature", "endpoint_url": "endpoint"}
+_AZURE_SECRETS = {"access_key": ("account_key", "access_key", "master_key"), "sas_token": ("sas_token", "sas_key")}
 _SECRET_NAME = re.compile(r"secret|token|password|sas(_|$)|key(_base64)?$", re.IGNORECASE)
 _SECRET_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_", "SERVICE_ACCOUNT")
 _SHORTEST_SECRET = 6  # a shorter one would mask half of every message
@@ -181,7 +182,8 @@ def _client(
     times["allow_http"] = limits.allow_http
     if silence is not None:
         times["read_timeout"] = silence
-    provider = {"credential_provider": s3.provider} if s3 and s3.provider else {}
+    told = s3.provider if s3 else _provider(address.scheme, settings)
+    provider = {"credential_provider": told} if told else {}
     try:
         return _KINDS[address.scheme](
             address.bucket,
@@ -189,10 +191,33 @@ def _client(
             client_options=times,
             retry_config=retry,
             config=settings,  # type: ignore[arg-type]  # obstore checks the settings
-            **provider,  # type: ignore[arg-type]  # S3 only
+            **provider,  # type: ignore[arg-type]  # obstore asks for the type of each platform
         )
     except FOREIGN as error:
         raise misconfigured(error, address.url, secrets) from None  # the cause may repeat an option, and so a secret
+
+
+def _provider(scheme: str, settings: Mapping[str, object]) -> Callable[[], object] | None:
+    """Return what gives obstore the key or signature of an Azure account that the options name.
+
+    Told as settings, they would make way for a token or key of the environment, which may be somebody else's.
+
+    Raises:
+        InvalidInput: the environment has a token that Google would get instead of what the options name.
+    """
+    if _KINDS[scheme] is GCSStore:
+        keyed = any("service_account" in name.lower() for name in settings) and not any("bearer" in name.lower() for name in settings)
+        if keyed and os.environ.get("GOOGLE_BEARER_TOKEN"):
+            raise InvalidInput("GOOGLE_BEARER_TOKEN is set, and would be sent instead of the service account's: unset it")
+        return None
+    if _KINDS[scheme] is not AzureStore:
+        return None
+    for kind, names in _AZURE_SECRETS.items():
+        found = next((str(value) for name, value in settings.items() if name.lower().removeprefix("azure_storage_") in names), "")
+        if found:
+            said = {kind: found.removeprefix("?") if kind == "sas_token" else found, "expires_at": None}
+            return lambda: said
+    return None
 
 
 def _times(rest: dict[str, object]) -> tuple[timedelta, timedelta]:

@@ -117,6 +117,11 @@ def _find_profile(asked: object, *, anybody: bool) -> "Profile | None":
     Raises:
         InvalidInput: it was asked for, and there is no such profile, or it makes no sense.
     """
+    if asked is not None and not isinstance(asked, str):
+        from kist.stores.cloud.profile import Profile  # noqa: PLC0415  boto3 is heavy, and seldom needed
+
+        if isinstance(asked, Profile):
+            return asked
     if asked is not None and not (isinstance(asked, str) and asked):
         raise InvalidInput(f"profile is the name of an AWS profile; found {asked!r}")
     if asked is None and anybody:

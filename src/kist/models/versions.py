@@ -1,4 +1,4 @@
-"""What people and programs get to see: values that never change, the same in Python, on the command line and on the wire."""
+"""Versions and what lies in them, and what work on them did."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,0 +1,1 @@
+"""Facts in SQL: who, what and where, on SQLite or PostgreSQL. What repositories hold is in their buckets, never only here."""

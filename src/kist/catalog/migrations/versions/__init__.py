@@ -1,0 +1,1 @@
+"""The scripts, one after the other; a script that has been released never changes."""
