@@ -13,15 +13,20 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
+from kist.stores.mounts import mounts, unmount
+
 
 @pytest.fixture(scope="module")
 def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
-    """The working directory of a page's examples: new and empty."""
+    """The working directory of a page's examples: new and empty. What they mount ends with them."""
     folder = tmp_path_factory.mktemp("page")
+    before = mounts().keys()
     with pytest.MonkeyPatch.context() as environment:
         environment.chdir(folder)
         environment.setenv("KIST_HOME", str(tmp_path_factory.mktemp("home")))
         yield folder
+    for name in mounts().keys() - before:
+        unmount(name)
 
 
 pytest_collect_file = Sybil(

@@ -72,7 +72,7 @@ def received(sent: wire.Sent) -> tuple[Operation[Any, Any], Any]:
 def test_a_request_arrives_as_it_was_sent(name: str) -> None:
     operation = OPERATIONS[name]
 
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     @given(requests_of(operation))
     def arrives(request: ask.Request) -> None:
         found, arrived = received(wire.encode_request(operation, request))
@@ -86,7 +86,7 @@ def test_a_request_arrives_as_it_was_sent(name: str) -> None:
 def test_whatever_arrives_becomes_a_request_or_is_refused(name: str) -> None:
     operation = OPERATIONS[name]
 
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     @given(st.binary(max_size=200) | PLAIN.map(msgspec.json.encode), TEXT, TEXT, st.sampled_from(["", "application/json", "text/plain; x"]))
     def is_told(content: bytes, query: str, value: str, content_type: str) -> None:
         try:

@@ -6,6 +6,7 @@ request of the right shape or `InvalidInput`.
 """
 
 import functools
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -235,6 +236,8 @@ def _check_plain(name: str, value: object, depth: int = 0) -> None:
         raise InvalidInput(f"{name} has a character that no text can have")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise InvalidInput(f"{name} has a number of more than 64 bits")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(f"{name} has a number that JSON can't say: {value}")
     inner: Iterable[object] = ()
     if isinstance(value, dict):
         inner = (*value.keys(), *value.values())

@@ -53,7 +53,7 @@ def test_from_the_link_to_a_file_of_an_old_version(site: Site, page: Page, tmp_p
     log_in(page, site)
     page.screenshot(path=tmp_path / "versions.png")
     page.get_by_role("link", name="v2", exact=True).click()
-    page.get_by_role("link", name="data").click()
+    page.get_by_role("link", name="data", exact=True).click()
     page.get_by_role("link", name="readings.csv").click()
     expect(page.get_by_role("columnheader", name="humidity")).to_be_visible()
     page.screenshot(path=tmp_path / "table.png")

@@ -1,6 +1,7 @@
 """``kist bucket``."""
 
 import io
+import json
 import os
 from pathlib import Path
 
@@ -122,6 +123,18 @@ def test_a_secret_comes_from_standard_input_or_the_environment(production: Kist,
     monkeypatch.setenv("KIST_BUCKET_PRODUCTION_SECRET_ACCESS_KEY", SECRET)
     assert production.ok("bucket", "rotate", "production", *CANARY, "--json").json["auth_method"] == "keys"
     assert production.ok("bucket", "rotate", "production", "--auth", "ambient", "--json").json["auth_method"] == "ambient"
+
+
+def test_the_file_of_a_key_is_read_whole(bucketing: Kist, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = {
+        "type": "service_account",
+        "client_email": "kist@lab",
+        "private_key_id": "1",
+        "private_key": "-----BEGIN\n" + "x" * 1700 + "\n-----END",
+    }
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(key, indent=2)))
+    made = bucketing.ok("bucket", "create", "cloud", "gs://my-data-of-lab", "--credential", "service_account_key=-", "--json").json
+    assert (made["platform"], made["auth_method"]) == ("gs", "keys")
 
 
 def test_no_secret_is_an_error_not_an_empty_one(production: Kist) -> None:

@@ -1,6 +1,7 @@
 """``kist completion``, and what the Tab key offers."""
 
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,15 @@ def test_they_are_those_of_the_repository_that_is_named(saved: Kist, *, before: 
 def test_nothing_is_offered_where_there_is_no_repository(saved: Kist, tmp_path: Path) -> None:
     assert offered(saved, "ls", "-r", "nowhere", "") == []
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_nobody_waits_for_a_server_that_does_not_answer(kist: Kist, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("KIST_SERVER", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert offered(kist, "repo", "show", "--org", "lab", "cl") == []
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(65536).endswith(b"\r\n\r\n")
+            connection.settimeout(0)
+            with pytest.raises(BlockingIOError):  # there is no end: whoever asked still waits, but nobody for them
+                connection.recv(1)

@@ -75,6 +75,14 @@ def test_a_token_of_the_environment_needs_no_login(kist: Kist, server: Served, m
     assert kist.ok("whoami", "--json").json["name"] == "ada"
 
 
+def test_what_goes_before_a_login_is_told(kist: Kist, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIST_TOKEN", server.token)
+    say(monkeypatch, f"{PASSWORD}\n")
+    told = kist.ok("login", server.url, "--user", "grace", "--password", "-").err
+    assert "KIST_TOKEN of the environment count" in told
+    assert kist.ok("whoami", "--json").json["name"] == "ada"
+
+
 @pytest.mark.parametrize("option", ["--password", "--token"])
 def test_a_secret_is_never_an_argument(kist: Kist, server: Served, option: str) -> None:
     result = kist("login", server.url, option, "vEry-secret-1234")

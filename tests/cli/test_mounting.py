@@ -15,12 +15,12 @@ SECRET = "vEry-secret-1234"
 
 
 @pytest.fixture
-def mounting(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Kist:
+def mounting(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Kist:
     """The command line, where nothing is configured and nobody types."""
     for name in list(os.environ):
         if name.startswith(("KIST_MOUNT_", "KIST_CONFIG", "APYFAL_", "RCLONE_", "FSSPEC_", "XDG_")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(home.parent))
     monkeypatch.setattr("sys.stdin", io.StringIO())
     return Kist(capsys, home)
 

@@ -57,6 +57,7 @@ def test_a_word_of_a_heading_lists_its_commands_with_their_parts(kist: Kist, hea
     listed = {name for name, command in names() if command.heading == heading and not command.parts}
     assert page.startswith(f"{heading}\n")
     assert {name for name in listed if f"\n  {name} " in page} == listed
+    assert [line for line in page.splitlines() if len(line) > 80] == []
 
 
 def test_help_is_a_command_too(kist: Kist) -> None:

@@ -1,5 +1,6 @@
 """A server on loopback that answers as a test says: one answer for each request, in turn; it keeps what it was asked."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ class Scripted:
 
 
 @contextmanager
-def scripted() -> Iterator[Scripted]:
+def scripted(tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
     """Run a server until the end of the block."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,7 +74,9 @@ def scripted() -> Iterator[Scripted]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    script = Scripted(url=f"http://127.0.0.1:{server.server_port}", answers=[])
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    script = Scripted(url=f"{'https://localhost' if tls else 'http://127.0.0.1'}:{server.server_port}", answers=[])
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

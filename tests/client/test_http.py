@@ -1,13 +1,16 @@
 """Operations over HTTP: what is sent, what is asked for again, and what answers mean. For threads and for event loops."""
 
 import asyncio
+import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol, cast
 
 import msgspec
 import pytest
 from tests.client.scripted import Answer, Scripted, scripted
+from tests.servers.web import self_signed
 
 from kist import models
 from kist.client.http import AsyncHttpTransport, HttpTransport
@@ -25,6 +28,8 @@ LOST = Answer(status=0)
 CREATE = ask.CreateOrg(name="lab")
 OBJECT = ask.PutObject(org="lab", repo="cube", key="packs/ab/cd", content=b"\0bytes")
 BYTES = {"content-type": "application/octet-stream"}
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed: apt-get install openssl")
 
 
 @pytest.fixture
@@ -232,5 +237,31 @@ def test_one_transport_works_in_one_event_loop_after_another(server: Scripted) -
 def test_plain_http_goes_through_no_proxy(server: Scripted, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    server.then(WELL)
+    assert call(server.url, GET_ME, ask.Nothing()) == ME
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[tuple[Scripted, Path]]:
+    """A server whose certificate nobody vouches for, and the certificate."""
+    context, certificate = self_signed(tmp_path)
+    with scripted(context) as running:
+        yield running, certificate
+
+
+@needs_openssl
+def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(secure: tuple[Scripted, Path], call: Call) -> None:
+    server, _ = secure
+    server.then(WELL)
+    with pytest.raises(StoreError, match="CERTIFICATE_VERIFY_FAILED"):
+        call(server.url, GET_ME, ask.Nothing())
+    assert server.asked == []
+
+
+@needs_openssl
+def test_a_certificate_that_this_machine_trusts_is_good(secure: tuple[Scripted, Path], call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, certificate = secure
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("NO_PROXY", "localhost")
     server.then(WELL)
     assert call(server.url, GET_ME, ask.Nothing()) == ME

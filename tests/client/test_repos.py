@@ -103,8 +103,10 @@ def test_metadata_is_json(place: Place, org: str, folder: Path) -> None:
     assert str(folder)
     with pytest.raises(InvalidInput):
         place.client.list_repos(org, filter_metadata={"a": object()})
-    with pytest.raises(InvalidInput):
-        place.client.create_repo(f"{org}/cube", metadata={"a": object()})
+    for value in (object(), float("nan"), float("inf"), 2**64):
+        with pytest.raises(InvalidInput):
+            place.client.create_repo(f"{org}/cube", metadata={"a": value})
+    assert place.client.list_repos(org) == []
 
 
 def test_facts_are_modified(place: Place, org: str, cube: Repository) -> None:

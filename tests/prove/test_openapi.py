@@ -1,6 +1,7 @@
 """Requests made from the OpenAPI document, right and wrong ones, at a real server: none makes it fail, and each answer is as documented."""
 
 import contextlib
+import functools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis import GenerationMode
+from schemathesis import BaseSchema, GenerationMode
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 from tests.prove.scale import scaled
 from tests.server.installation import Installation
@@ -75,11 +76,15 @@ class Asker:
         case.validate_response(answer, checks=CHECKS)
 
 
+@functools.cache
+def schema() -> BaseSchema:
+    return schemathesis.openapi.from_dict(document())
+
+
 def cases(name: str) -> st.SearchStrategy[Case]:
     """Requests of an operation: right ones, most of them about what there is, and wrong ones."""
-    schema = schemathesis.openapi.from_dict(document())
     wanted = OPERATIONS[name]
-    operation = schema[wire.PART.sub(r"{\1}", wanted.path)][wanted.verb]
+    operation = schema()[wire.PART.sub(r"{\1}", wanted.path)][wanted.verb]
     right = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     wrong = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
 

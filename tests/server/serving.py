@@ -93,7 +93,7 @@ def serving(repository: Repository, *, log_in: bool = True) -> Iterator[Site]:
     with contextlib.ExitStack() as stack:
         service, caller = stack.enter_context(alone())
         url = stack.enter_context(running(lambda settings: make_app(service, settings, here={name: repository}, by_link=True)))
-        client, stranger = (stack.enter_context(httpx.Client(base_url=url, timeout=30, trust_env=False)) for _ in range(2))
+        client, stranger = (stack.enter_context(httpx.Client(base_url=url, timeout=30, verify=False, trust_env=False)) for _ in range(2))
         token = login_token(service, caller)
         if log_in:
             assert client.get("/login", params={"token": token}).status_code == 200

@@ -110,8 +110,19 @@ def test_too_many_failures_have_to_wait_on_the_form_too(browsers: Browsers) -> N
 
     answer = browsers.new().post("/login", data=ANN)
 
-    assert answer.status_code == 503
+    assert answer.status_code == 429
     assert "try again in" in answer.text
+
+
+def test_programs_are_told_how_long_to_wait_after_too_many_failures(browsers: Browsers) -> None:
+    for _ in range(7):
+        browsers.people.clock.wait(minutes=1)
+        browsers.new().post("/login", data={"user": "ann", "password": "wrong"})
+
+    answer = browsers.new().post("/api/v1/login", json=ANN)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy")
+    assert answer.headers["retry-after"] == "4"
 
 
 @pytest.mark.parametrize("headers", ELSEWHERE)

@@ -2,6 +2,8 @@
 
 import contextlib
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -230,3 +232,51 @@ def test_what_a_server_does_not_do_is_told(shared: Installation) -> None:
         answer = ask(api, CREATE_KEY, requests.CreateKey(name="a"), token)
     assert error(answer) == (501, "unsupported")
     assert "create_key" in answer.json()["error"]["message"]
+
+
+def slow(api: httpx.Client, token: str, size: int) -> socket.socket:
+    """Begin to send an object, and leave out the rest."""
+    connection = socket.create_connection((api.base_url.host, api.base_url.port or 0), timeout=30)
+    head = f"PUT /api/v1/repos/lab/data/objects/packs/{'1' * 32} HTTP/1.1\r\nHost: 127.0.0.1:{api.base_url.port}\r\n"
+    connection.sendall(f"{head}Authorization: Bearer {token}\r\nContent-Length: {size}\r\n\r\nx".encode())
+    return connection
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(shared: Installation) -> None:
+    token = shared.token("ada")
+    with shared.serving(limits=Limits(body_seconds=0.3)) as api, slow(api, token, 1000) as connection:
+        assert b"too slowly" in connection.recv(10_000)
+
+
+def test_bodies_that_come_at_once_fit_into_the_memory_that_is_set(shared: Installation) -> None:
+    token = shared.token("ada")
+    with shared.serving(limits=Limits(object_bytes=1000, buffered_bytes=1500)) as api:
+        with slow(api, token, 1000):
+            end = time.monotonic() + 30
+            while error(answer := put(api, token, 600)) != (503, "busy"):
+                assert time.monotonic() < end
+            assert int(answer.headers["retry-after"]) >= 1
+        while put(api, token, 600).status_code != 204:
+            assert time.monotonic() < end
+
+
+def put(api: httpx.Client, token: str, size: int) -> httpx.Response:
+    """Store an object of a size, under a key that is always the same."""
+    request = requests.PutObject(org="lab", repo="data", key="packs/" + "2" * 32, content=b"x" * size)
+    answer = ask(api, PUT_OBJECT, request, token)
+    return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content or b'{"error": {"code": ""}}')
+
+
+def test_a_reader_that_does_not_read_is_not_waited_for(lab: Installation) -> None:
+    token, key = lab.token("ada"), "packs/" + "3" * 32
+    with lab.serving(limits=Limits(body_seconds=1)) as api:
+        assert ask(api, PUT_OBJECT, requests.PutObject(org="lab", repo="data", key=key, content=bytes(32 << 20)), token).status_code == 204
+        with socket.create_connection((api.base_url.host, api.base_url.port or 0), timeout=30) as connection:
+            head = f"GET /api/v1/repos/lab/data/objects/{key} HTTP/1.1\r\nHost: 127.0.0.1:{api.base_url.port}\r\n"
+            connection.sendall(f"{head}Authorization: Bearer {token}\r\n\r\n".encode())
+            time.sleep(2.5)
+            received = 0
+            with contextlib.suppress(ConnectionResetError):
+                while block := connection.recv(1 << 20):
+                    received += len(block)
+    assert 0 < received < 32 << 20

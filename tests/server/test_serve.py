@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import httpx
 import pytest
 from tests.server.installation import ask
 from tests.servers.process import free_port
+from tests.servers.web import self_signed
 
 from kist.catalog.sealing import Keyring
 from kist.models import requests
@@ -52,10 +54,12 @@ class Setting:
         if not keys.exists():
             keys.touch(0o600)
             keys.write_text(Keyring.new_line())
+        tls = {"tls_certificate": self.folder / "certificate.pem", "tls_key": self.folder / "key.pem"} if "tls" in more else {}
         limits = {"stop_seconds": 20, "login_burst": 100, **{name: value for name, value in more.items() if name.endswith("_seconds")}}
         top = {"database": self.database, "local_roots": [str(self.folder)], "workers": more.get("workers", 1)}
         lines = [f"{name} = {json.dumps(value)}" for name, value in top.items()]
-        lines += ["[keys]", f"file = {json.dumps(str(keys))}", "[listen]", f"port = {port}", "[limits]"]
+        lines += ["[keys]", f"file = {json.dumps(str(keys))}", "[listen]", f"port = {port}"]
+        lines += [*(f"{name} = {json.dumps(str(path))}" for name, path in tls.items()), "[limits]"]
         lines += [f"{name} = {json.dumps(value)}" for name, value in limits.items()]
         path = self.folder / f"server-{port}.toml"
         path.write_text("\n".join(lines) + "\n")
@@ -71,23 +75,35 @@ class Program:
         self.out = setting.folder / f"out-{port}"
         with self.out.open("w") as out, self.log.open("a") as log:
             self.process = subprocess.Popen(argv, stdout=out, stderr=log)
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"https://localhost:{port}" if "tls" in more else f"http://127.0.0.1:{port}"
+        self.trusted = ssl.create_default_context(cafile=str(setting.folder / "certificate.pem")) if "tls" in more else False
         self.wait()
+
+    def get(self, page: str) -> httpx.Response:
+        """Ask as nobody."""
+        return httpx.get(f"{self.url}{page}", verify=self.trusted, trust_env=False)
 
     def wait(self) -> None:
         """Wait until it can work."""
         end = time.monotonic() + ENDED
-        while True:
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < end, self.log.read_text()
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
-                    return
-            time.sleep(0.05)
+        with httpx.Client(verify=self.trusted, trust_env=False) as client:
+            while True:
+                assert self.process.poll() is None, self.log.read_text()
+                assert time.monotonic() < end, self.log.read_text()
+                with contextlib.suppress(httpx.TransportError):
+                    if client.get(f"{self.url}/readyz").status_code == 200:
+                        return
+                time.sleep(0.1)
 
     def client(self) -> httpx.Client:
         """A client of nobody."""
-        return httpx.Client(base_url=self.url, timeout=ENDED, trust_env=False)
+        return httpx.Client(base_url=self.url, timeout=ENDED, verify=self.trusted, trust_env=False)
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that serve; Python has another one that looks after them."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
     def first_token(self) -> str:
         """Log in by the link that was printed, and return an API token of the admin."""
@@ -108,6 +124,16 @@ def setting(tmp_path: Path, database_url: str) -> Setting:
 def alone(tmp_path: Path) -> Setting:
     """An installation on SQLite, whose database is not there yet."""
     return Setting(tmp_path, str(tmp_path / "new" / "kist.sqlite"))
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Program"]:
+    """A server of two processes."""
+    folder = tmp_path_factory.mktemp("several")
+    with serving(Setting(folder, str(folder / "kist.sqlite")), workers=2) as program:
+        yield program
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(ENDED) == 0
 
 
 @contextlib.contextmanager
@@ -167,38 +193,32 @@ def test_what_was_acknowledged_outlives_a_kill(setting: Setting) -> None:
         assert set(made) <= orgs(again, token)
 
 
-def test_a_process_that_dies_is_replaced(alone: Setting) -> None:
-    with serving(alone, workers=2) as program:
-        token = program.first_token()
-        children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children")
-        before = _workers(children)
-        os.kill(before[0], signal.SIGKILL)
-        end = time.monotonic() + ENDED
-        while len(set(_workers(children)) - set(before)) < 1:
-            assert time.monotonic() < end, program.log.read_text()
-            time.sleep(0.05)
-        program.wait()
-        assert "admin" in orgs(program, token)
-        program.process.send_signal(signal.SIGTERM)
-        assert program.process.wait(ENDED) == 0
-    assert "a process ended by itself" in program.log.read_text()
+def test_the_figures_of_all_processes_are_told_together(several: Program) -> None:
+    for _ in range(30):
+        several.get("/api/v1/me")
+    assert 'kist_requests_total{operation="get_me",status="401"} 30.0' in several.get("/metrics").text
+
+
+def test_a_process_that_dies_is_replaced(several: Program) -> None:
+    before = several.workers
+    os.kill(before[0], signal.SIGKILL)
+    end = time.monotonic() + ENDED
+    while len(set(several.workers) - set(before)) < 1:
+        assert time.monotonic() < end, several.log.read_text()
+        time.sleep(0.05)
+    several.wait()
+    assert "a process ended by itself" in several.log.read_text()
 
 
 def test_no_process_outlives_the_first(alone: Setting) -> None:
     with serving(alone, workers=2) as program:
-        children = _workers(Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children"))
+        children = program.workers
         program.process.kill()
         program.process.wait(ENDED)
         end = time.monotonic() + ENDED
         while any(Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_bytes() for child in children):
             assert time.monotonic() < end
             time.sleep(0.05)
-
-
-def _workers(children: Path) -> list[int]:
-    """The processes that serve; Python has another one that looks after them."""
-    found = [int(one) for one in children.read_text().split()]
-    return [one for one in found if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
 def upload(program: Program, token: str, size: int) -> socket.socket:
@@ -257,6 +277,14 @@ def test_the_log_has_every_request_and_no_secret(alone: Setting) -> None:
     assert all({"time", "level", "message"} <= set(one) for one in lines)
     assert len({one["request"] for one in lines if "request" in one}) >= 8
     assert not [secret for secret in secrets if secret in text]
+
+
+def test_it_speaks_tls(alone: Setting) -> None:
+    self_signed(alone.folder)
+    with serving(alone, tls=True) as program:
+        answer = program.get("/login")
+    assert answer.status_code == 200
+    assert answer.headers["strict-transport-security"]
 
 
 @pytest.mark.parametrize(

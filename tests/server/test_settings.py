@@ -1,11 +1,14 @@
 """What an admin can set, and how mistakes are told."""
 
+import json
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kist.errors import InvalidInput, NotFound
-from kist.server.settings import ServerSettings, load_settings
+from kist.server.settings import Keys, Limits, Listen, Log, Metrics, Oidc, ServerSettings, load_settings
 
 WHOLE = """
 database = "postgresql://kist@db/kist"
@@ -128,6 +131,22 @@ def test_the_keyring_comes_from_one_place(tmp_path: Path, keys: str) -> None:
     path.write_text(f"database = 'd'\n[keys]\n{keys}\n")
     with pytest.raises(InvalidInput, match=r"\[keys\] needs one of"):
         load(path)
+
+
+def test_the_reference_has_every_key_with_what_it_is_unless_set() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "server-settings.md").read_text()
+    told: dict[str, list[str]] = {}
+    for names, unless in re.findall(r"^\| (`[^|]*`) \|.*\| ([^|]*) \|$", page, re.MULTILINE):
+        found = names.replace("`", "").split(", ")
+        told |= {name: [one] for name, one in zip(found, unless.replace("`", "").split(", "), strict=len(found) > 1)}
+    wanted = {}
+    for section in (ServerSettings, Keys, Listen, Limits, Log, Metrics, Oidc):
+        for one in msgspec.structs.fields(section):
+            default = one.default if one.default is not msgspec.NODEFAULT else [] if one.default_factory is list else "needed"
+            if not isinstance(default, (Keys, Listen, Limits, Log, Metrics)) and one.name not in {"keys", "oidc"}:
+                wanted[one.name] = [default if default == "needed" else json.dumps(default)]
+    wanted["public_url"] = told["public_url"]
+    assert told == wanted
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -23,10 +23,11 @@ HERE = "/-/lab"
 
 
 @contextlib.contextmanager
-def program(place: Path, *, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the server on a repository, made if there is none, and yield it with its login link."""
-    open_repository(place, create=True)
-    with subprocess.Popen([sys.executable, "-c", RUN, str(place), str(port)], stdout=subprocess.PIPE, text=True) as process:
+def program(place: Path | None, *, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the server on a repository, made if there is none, or on those of the user alone, and yield it with its login link."""
+    if place:
+        open_repository(place, create=True)
+    with subprocess.Popen([sys.executable, "-c", RUN, str(place or ""), str(port)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             printed = [process.stdout.readline() for _ in range(3)]
@@ -48,6 +49,15 @@ def log_in(link: str) -> Iterator[httpx.Client]:
 def test_it_shows_an_empty_repository(tmp_path: Path) -> None:
     with program(tmp_path / "lab") as (_, link), log_in(link) as client:
         assert "Nothing is saved yet" in client.get(HERE).text
+
+
+def test_it_shows_what_the_user_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIST_HOME", str(tmp_path))
+    with program(None) as (_, link), log_in(link) as client:
+        open_repository(tmp_path / "data" / "repositories" / "local" / "default").save("a.txt", b"a", message="By another program")
+        assert 'href="/local/default"' in client.get("/").text
+        assert "By another program" in client.get("/local/default").text
+        assert client.get("/local/default/download?path=a.txt").content == b"a"
 
 
 def test_it_makes_none(tmp_path: Path) -> None:

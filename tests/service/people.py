@@ -1,5 +1,7 @@
 """An installation to test with: its clock stands still until it is told to go on, and users are made by one line."""
 
+import threading
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -8,6 +10,7 @@ from kist.catalog import orgs as catalog_orgs
 from kist.catalog import people as catalog_people
 from kist.catalog.database import Database
 from kist.catalog.sealing import Keyring
+from kist.errors import KistError
 from kist.models import Role
 from kist.models.requests import CreateOrg, CreateUser, ModifyUser, Request, SetMember
 from kist.operations import CREATE_ORG, CREATE_USER, MODIFY_USER, SET_MEMBER, Operation
@@ -102,3 +105,25 @@ class People:
     def do[In: Request, Out](self, operation: Operation[In, Out], request: In, caller: Caller) -> Out:
         """Do an operation."""
         return self.service.call(operation, request, caller)
+
+
+def at_once(works: Iterable[Callable[[], object]]) -> list[str]:
+    """Do all of it in threads that begin together, and return how each ended: ``done``, or the name of its error."""
+    given = list(works)
+    outcomes: list[str] = []
+    begin = threading.Barrier(len(given))
+
+    def run(work: Callable[[], object]) -> None:
+        begin.wait()
+        try:
+            work()
+            outcomes.append("done")
+        except KistError as error:
+            outcomes.append(type(error).__name__)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in given]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(outcomes)

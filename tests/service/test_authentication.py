@@ -1,12 +1,11 @@
 """Who asks: by tokens, sessions and links, also while the keys of the installation are being replaced."""
 
 import hmac
-import threading
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
-from tests.service.people import PASSWORD, People, keyring
+from tests.service.people import PASSWORD, People, at_once, keyring
 
 from kist.catalog import audit
 from kist.catalog.tables import keys, links, sessions
@@ -136,22 +135,9 @@ def test_a_link_logs_in_once(people: People) -> None:
 def test_of_many_who_use_a_link_at_once_one_gets_in(people: People) -> None:
     people.add("ann")
     token = link(people)
-    outcomes: list[str] = []
+    outcomes = at_once([lambda: authentication.use_link(people.rooms, token)] * 8)
 
-    def use() -> None:
-        try:
-            authentication.use_link(people.rooms, token)
-            outcomes.append("in")
-        except Unauthenticated:
-            outcomes.append("out")
-
-    threads = [threading.Thread(target=use) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(outcomes) == ["in"] + ["out"] * 7
+    assert outcomes == ["Unauthenticated"] * 7 + ["done"]
 
 
 def test_a_link_ends(people: People) -> None:
@@ -222,15 +208,10 @@ def test_any_name_becomes_one_that_a_user_may_have(people: People, said: str, na
 
 def test_many_first_logins_at_once_make_one_user(people: People) -> None:
     made: list[str] = []
-    threads = [
-        threading.Thread(target=lambda: made.append(by_identity(people.rooms, ISSUER, "1", name="ann", create=True))) for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
-    assert len(made) == 8
+    outcomes = at_once([lambda: made.append(by_identity(people.rooms, ISSUER, "1", name="ann", create=True))] * 8)
+
+    assert outcomes == ["done"] * 8
     assert len(set(made)) == 1
 
 

@@ -10,7 +10,7 @@ from tests.service.houses import House
 
 from kist.engine.commits import ref_entry
 from kist.engine.opening import rooms_on
-from kist.engine.records import RefEntry, seal
+from kist.engine.records import Forgotten, RefEntry, VersionRecord, decode, digest, encode, seal, unseal
 from kist.engine.refs import encode_entry, entry_seal
 from kist.engine.rooms import Rooms
 from kist.errors import Busy, Conflict, Denied, InvalidInput, KistError, NotFound
@@ -95,11 +95,11 @@ def test_what_is_stored_is_never_replaced(lab: House) -> None:
     assert read(lab, PACK) == b"content"
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["format", "refs/heads/main/fffffffffffffffc", "refs/forgotten/00", "gc/tomb/00", "gc/run/00", "x", "packs", "../x/packs/y", "packs/../format",
-     "packs/%2e%2e/../format", "packs//x", "PACKS/x", "packs\\..\\format", "\u2024\u2024/format", "packs/\u0000"],
-)  # fmt: skip
+STRANGE = ["packs/../format", "packs/%2e%2e/../format", "packs//x", "PACKS/x", "packs\\..\\format", "\u2024\u2024/format", "packs/\u0000"]
+REFS = ["refs/heads/main/fffffffffffffffc", "refs/forgotten/00", "gc/tomb/00", "gc/run/00"]
+
+
+@pytest.mark.parametrize("key", ["format", *REFS, "x", "packs", "../x/packs/y", *STRANGE])
 def test_nothing_else_is_written(lab: House, key: str) -> None:
     before = sorted(path for path in lab.folder.rglob("*") if "shelf" in path.parts)
     with pytest.raises((Denied, InvalidInput)):
@@ -169,6 +169,12 @@ def test_a_number_is_had_once(lab: House) -> None:
     assert (hand_over(lab, encode_entry(first)), hand_over(lab, encode_entry(second))) == ("stands", "taken")
 
 
+def unstored(entry: RefEntry) -> RefEntry:
+    """Return an entry of a version that nobody stored."""
+    record = encode(msgspec.structs.replace(decode(entry.record, VersionRecord, what="version"), message="never stored"))
+    return msgspec.structs.replace(entry, record=record, version=digest(record))
+
+
 BAD: dict[str, tuple[Callable[[RefEntry], RefEntry | bytes], type[KistError]]] = {
     "nonsense": (lambda _: b"nonsense", InvalidInput),
     "empty": (lambda _: b"", InvalidInput),
@@ -183,7 +189,7 @@ BAD: dict[str, tuple[Callable[[RefEntry], RefEntry | bytes], type[KistError]]] =
     "following nothing": (lambda one: msgspec.structs.replace(one, previous=()), Conflict),
     "following something else": (lambda one: msgspec.structs.replace(one, previous=(b"\1" * 32,)), Conflict),
     "beginning a branch in the middle": (lambda one: msgspec.structs.replace(one, ref="heads/dev"), Conflict),
-    "naming a pack that is not there": (lambda one: msgspec.structs.replace(one, place=one.place._replace(pack=b"\1" * 16)), Conflict),
+    "naming a version that is not stored": (unstored, Conflict),
 }
 
 
@@ -250,6 +256,9 @@ def test_versions_are_forgotten_by_name_of_who_asked(lab: House) -> None:
     assert [version.forgotten for version in lab.opened("cube", lab.cleo, access="read").log()] == [False, True]
     line = lab.do(LIST_AUDIT, ListAudit(org="lab", operation="forget_versions"), lab.anna).items[0]
     assert (line.principal, line.outcome) == ("anna", "done")
+    store = engine(lab).store
+    [note] = [store.get(meta.key) for meta in store.list("refs/forgotten/")]
+    assert decode(unseal(note, what="note"), Forgotten, what="note").author == "anna"
 
 
 @pytest.mark.parametrize(("refs", "imsure", "kind"), [(["v1"], False, InvalidInput), (["v9"], True, NotFound), (["main"], True, Conflict)])

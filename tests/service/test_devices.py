@@ -1,10 +1,8 @@
 """A terminal that is logged in by a browser."""
 
-import threading
-
 import pytest
 from sqlalchemy import select
-from tests.service.people import People
+from tests.service.people import People, at_once
 
 from kist.catalog.tables import links
 from kist.errors import Busy, NotFound, Unauthenticated
@@ -38,21 +36,9 @@ def test_a_token_is_fetched_once(people: People) -> None:
 def test_of_many_who_fetch_a_token_at_once_one_gets_it(people: People) -> None:
     asked = devices.ask(people.rooms, "")
     devices.allow(people.rooms, people.root.who, asked.user_code)
-    outcomes: list[bool] = []
+    outcomes = at_once([lambda: devices.take(people.rooms, asked.device_code)] * 8)
 
-    def fetch() -> None:
-        try:
-            outcomes.append(devices.take(people.rooms, asked.device_code) is not None)
-        except Unauthenticated:
-            outcomes.append(False)
-
-    threads = [threading.Thread(target=fetch) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(outcomes) == [False] * 7 + [True]
+    assert outcomes == ["Unauthenticated"] * 7 + ["done"]
 
 
 def test_a_code_is_confirmed_once(people: People) -> None:

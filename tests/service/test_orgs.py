@@ -1,12 +1,11 @@
 """Organisations: made and deleted; who is in them, and that somebody always manages one."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert
-from tests.service.people import People
+from tests.service.people import People, at_once
 
 from kist.catalog import audit, buckets, orgs, repos
 from kist.catalog.buckets import BucketRow
@@ -97,27 +96,6 @@ def grant(people: People, repo_id: str, principal_id: str, role: Role = "writer"
 
 def members(people: People, org: str, caller: Caller) -> dict[str, Role]:
     return {member.name: member.role for member in people.do(LIST_MEMBERS, ListInOrg(org=org), caller).items}
-
-
-def at_once(works: list[Callable[[], object]]) -> list[str]:
-    """Do all of it in threads, and return how each ended."""
-    outcomes: list[str] = []
-    begin = threading.Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        begin.wait()
-        try:
-            work()
-            outcomes.append("done")
-        except (Conflict, Denied, NotFound, AlreadyExists) as error:
-            outcomes.append(type(error).__name__)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
 
 
 def test_whoever_makes_an_organisation_is_its_admin(people: People) -> None:
@@ -222,7 +200,7 @@ def test_the_audit_log_outlives_its_organisation(people: People, ann: Caller) ->
     people.do(DELETE_ORG, SURE, ann)
 
     with people.rooms.database.reading() as sql:
-        assert [(line.operation, line.outcome) for line in audit.lines(sql, org_id)] == [("delete_org", "done")]
+        assert [(line.operation, line.outcome) for line in audit.lines(sql, org_id)] == [("delete_org", "done"), ("create_org", "done")]
 
 
 def test_members_are_listed_with_their_roles(people: People, ann: Caller) -> None:

@@ -1,9 +1,7 @@
 """How often logging in may fail, counted in the database."""
 
-import threading
-
 import pytest
-from tests.service.people import People
+from tests.service.people import People, at_once
 
 from kist.errors import Busy
 from kist.service.throttle import attempt, forgive
@@ -103,19 +101,6 @@ def test_what_is_refused_is_not_counted(people: People) -> None:
 
 
 def test_many_attempts_at_once_are_counted_one_by_one(people: People) -> None:
-    outcomes: list[str] = []
+    outcomes = at_once([lambda: attempt(people.rooms, "ann", HERE)] * 8)
 
-    def guess() -> None:
-        try:
-            attempt(people.rooms, "ann", HERE)
-            outcomes.append("checked")
-        except Busy:
-            outcomes.append("refused")
-
-    threads = [threading.Thread(target=guess) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(outcomes) == ["checked"] * 5 + ["refused"] * 3
+    assert outcomes == ["TooOften"] * 3 + ["done"] * 5

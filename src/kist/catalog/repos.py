@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, delete, exists, insert, or_, select, update
 
 from kist.catalog.tables import bucket_configs, grants, orgs, repo_metadata, repo_texts, repos
 from kist.models import Repo, RepoKind
@@ -136,20 +136,26 @@ def page(
         after: `place_of` the last one before.
         limit: how many.
     """
-    live = _NAMED.where(repos.c.org_id == org_id, repos.c.deleted.is_not(None) if trash else _LIVE)
-    query, folded, repo_id = _driven(live, org_id, search, metadata or {})
+    gone = repos.alias()
+    in_trash = repos.c.id.in_(select(gone.c.id).where(gone.c.org_id == org_id, gone.c.deleted.is_not(None)))
+    about: list[ColumnElement[bool]] = [in_trash if trash else _LIVE]
     if kind is not None:
-        query = query.where(repos.c.kind == kind)
+        about.append(repos.c.kind == kind)
     if bucket_id:
-        query = query.where(repos.c.bucket_config_id == bucket_id)
+        about.append(repos.c.bucket_config_id == bucket_id)
     if granted_to:
-        query = query.where(repos.c.id.in_(select(grants.c.repo_id).where(grants.c.principal_id == granted_to)))
+        about.append(repos.c.id.in_(select(grants.c.repo_id).where(grants.c.principal_id == granted_to)))
     if only:
-        query = query.where(repos.c.folded == only.casefold())
+        about.append(repos.c.folded == only.casefold())
+    folded, repo_id, query = _driven(org_id, search, metadata or {}, about)
     if after:
         name, _, last = after.partition("/")
-        query = query.where(or_(folded > name, and_(folded == name, repo_id > last)))
-    return [_with_names(row) for row in sql.execute(query.order_by(folded, repo_id).limit(limit))]
+        query = query.where(folded >= name, or_(folded > name, repo_id > last))
+    # live names are unique, and an order by the name alone is that of an index
+    order = (folded,) if folded is repos.c.folded and not trash else (folded, repo_id)
+    ids = list(sql.execute(query.order_by(*order).limit(limit)).scalars())
+    found = {row.id: row for row in sql.execute(_NAMED.where(repos.c.id.in_(ids)))}
+    return [_with_names(found[one]) for one in ids if one in found]
 
 
 def place_of(one: Named) -> str:
@@ -232,25 +238,40 @@ def shown(one: Named, *, trash_days: int) -> Repo:
 
 
 def _driven(
-    query: Select[*tuple[Any, ...]], org_id: str, search: str, metadata: Mapping[str, object]
-) -> tuple[Select[*tuple[Any, ...]], ColumnElement[str], ColumnElement[str]]:
-    """Return a query that walks along the narrowest of what it was asked for, and the columns that say where it is."""
+    org_id: str, search: str, metadata: Mapping[str, object], about: list[ColumnElement[bool]]
+) -> tuple[ColumnElement[str], ColumnElement[str], Select[str]]:
+    """Return a query for ids that walks along the narrowest of what it was asked for, and the columns of its order.
+
+    All else is asked of each row that it meets; written as joins, SQLite would begin at the wrong end.
+    """
     hashes = list(_hashes(metadata))
-    folded, repo_id = repos.c.folded, repos.c.id
+    if not hashes and not search:
+        return repos.c.folded, repos.c.id, select(repos.c.id).where(repos.c.org_id == org_id, *about)
+    asked: list[ColumnElement[bool]] = []
     if hashes:
         name, value = hashes.pop()
-        query = query.join(repo_metadata, repo_metadata.c.repo_id == repos.c.id)
-        query = query.where(repo_metadata.c.org_id == org_id, repo_metadata.c.name == name, repo_metadata.c.value == value)
-        folded, repo_id = repo_metadata.c.folded, repo_metadata.c.repo_id
+        table: Table = repo_metadata
+        asked += [table.c.name == name, table.c.value == value]
         for name, value in hashes:
             other = repo_metadata.alias()
-            query = query.where(exists().where(other.c.repo_id == repos.c.id, other.c.name == name, other.c.value == value))
+            same = (other.c.folded == table.c.folded, other.c.repo_id == table.c.repo_id)
+            asked.append(exists().where(other.c.org_id == org_id, other.c.name == name, other.c.value == value, *same))
+    else:
+        table = repo_texts
     if search:
-        query = query.join(repo_texts, repo_texts.c.repo_id == repos.c.id)
-        query = query.where(repo_texts.c.org_id == org_id, repo_texts.c.text.contains(search.casefold(), autoescape=True))
-        if not metadata:
-            folded, repo_id = repo_texts.c.folded, repo_texts.c.repo_id
-    return query, folded, repo_id
+        found = repo_texts.c.text.like(_pattern(search), escape="\\")
+        here = (repo_texts.c.org_id == org_id, repo_texts.c.folded == table.c.folded, repo_texts.c.repo_id == table.c.repo_id)
+        asked.append(found if table is repo_texts else exists().where(*here, found))
+    query = select(table.c.repo_id).where(table.c.org_id == org_id, *asked, exists().where(repos.c.id == table.c.repo_id, *about))
+    return table.c.folded, table.c.repo_id, query
+
+
+def _pattern(search: str) -> str:
+    """Return what a text that has `search` in it is like."""
+    folded = search.casefold()
+    for sign in "\\%_":
+        folded = folded.replace(sign, f"\\{sign}")
+    return f"%{folded}%"
 
 
 def _note(sql: Connection, row: RepoRow) -> None:

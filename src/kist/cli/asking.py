@@ -10,14 +10,15 @@ __all__ = ["ASKED", "confirm", "secret"]
 ASKED = "-"
 
 
-def secret(variable: str, question: str, *, twice: bool = False, optional: bool = False) -> str:
-    """Return a secret from the environment, the user, or a line of standard input.
+def secret(variable: str, question: str, *, twice: bool = False, optional: bool = False, whole: bool = False) -> str:
+    """Return a secret from the environment, the user, or standard input.
 
     Args:
         variable: of the environment; it goes before all else.
         question: what it is, as asked in a terminal.
         twice: whether whoever types it must type it again.
         optional: whether there may be none.
+        whole: whether it is all of standard input, such as the file of a key; else it is one line.
 
     Raises:
         InvalidInput: none was given, or two that differ.
@@ -25,7 +26,7 @@ def secret(variable: str, question: str, *, twice: bool = False, optional: bool 
     if said := os.environ.get(variable):
         return said
     if not sys.stdin.isatty():
-        said = sys.stdin.readline().rstrip("\r\n")
+        said = (sys.stdin.read() if whole else sys.stdin.readline()).rstrip("\r\n")
     else:
         from getpass import getpass  # noqa: PLC0415 - only where somebody is asked
 

@@ -8,7 +8,7 @@ from kist.cli import options
 from kist.cli.connecting import in_org
 from kist.cli.options import EVERYWHERE, Everywhere
 from kist.cli.output import Column, line, note, paint, print_array, print_object, print_table
-from kist.cli.text import count, local_time
+from kist.cli.text import count, escape, local_time
 from kist.errors import IntegrityError, InvalidInput
 
 __all__ = ["list_audit", "verify"]
@@ -64,7 +64,7 @@ def verify(*, org: options.OrgOption = None, everywhere: Everywhere = EVERYWHERE
     if everywhere.json:
         print_object(report)
     elif report.ok:
-        line(f"{paint('ok', 'green')}: {count(report.lines, 'line')}, the last with the hash {report.head or 'of nothing'}")
+        line(f"{paint('ok', 'green')}: {count(report.lines, 'line')}, the last with the hash {escape(report.head) or 'of nothing'}")
     else:
         after = f"{count(report.lines, 'line')} before it are good" if report.lines else "no line before it is good"
         line(f"{paint('damaged', 'red')}: line {report.first_bad} was changed, or one before it removed; {after}")

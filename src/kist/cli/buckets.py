@@ -49,7 +49,7 @@ CredentialOption = Annotated[
     list[str] | None,
     Parameter(
         metavar="KEY=-",
-        help="A credential; - takes it from KIST_BUCKET_NICKNAME_KEY, or a line of standard input, or asks for it. May be repeated.",
+        help="A credential; - takes it from KIST_BUCKET_NICKNAME_KEY, or standard input (if there are several, a line each), or asks.",
     ),
 ]
 AuthOption = Annotated[
@@ -95,7 +95,7 @@ def create(
         return
     line(f"made the bucket config {escape(made.nickname)}: {escape(made.uri)}" + (" (the default)" if made.is_default else ""))
     if not everywhere.quiet:
-        note(f"kist: kist bucket check {made.nickname} tries it")
+        note(f"kist: kist bucket check {escape(made.nickname)} tries it")
 
 
 def list_buckets(*, org: options.OrgOption = None, everywhere: Everywhere = EVERYWHERE) -> None:
@@ -212,7 +212,7 @@ def rotate(
     if everywhere.json:
         print_object(config)
     else:
-        line(f"{escape(config.nickname)} uses new credentials from now on ({config.auth_method})")
+        line(f"{escape(config.nickname)} uses new credentials from now on ({escape(config.auth_method)})")
 
 
 def check(nickname: options.BucketArg, /, *, org: options.OrgOption = None, everywhere: Everywhere = EVERYWHERE) -> int:
@@ -293,9 +293,11 @@ def _credentials(nickname: str, said: Sequence[str] | None) -> dict[str, str] | 
     from kist.stores.mounts.files import spelled  # noqa: PLC0415 - only where there is a secret
 
     found: dict[str, str] = {}
-    for one in said or ():
-        key, value = pair(one, "--credential", "secret_access_key=-")
+    pairs = [pair(one, "--credential", "secret_access_key=-") for one in said or ()]
+    alone = sum(value == ASKED for _, value in pairs) == 1
+    for key, value in pairs:
         if value != ASKED and key not in OPEN:
             raise InvalidInput(f"--credential {key}=… shows a secret to others on this machine: write {key}=- and type it, or pipe it in")
-        found[key] = value if value != ASKED else secret(f"KIST_BUCKET_{spelled(nickname)}_{key.upper()}", f"{key} of {nickname}")
+        variable = f"KIST_BUCKET_{spelled(nickname)}_{key.upper()}"
+        found[key] = value if value != ASKED else secret(variable, f"{key} of {nickname}", whole=alone)
     return found or None

@@ -1,5 +1,7 @@
 """What the Tab key offers: names and refs of the repository that the line means so far. Where that fails, nothing."""
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 OFFERED = 500
+PATIENCE_SECONDS = 4.0
 VERSIONS = 20
 
 
@@ -108,16 +111,14 @@ def complete_repo(context: "CompletionContext") -> list[str]:
 def _ask(context: "CompletionContext", offered: "Callable[[Client, str], Iterable[str]]") -> list[str]:
     """Return what the server, or this machine, says; nothing where that fails."""
     from kist.cli.connecting import connected, org_of  # noqa: PLC0415 - only when Tab is pressed
-    from kist.cli.options import Everywhere  # noqa: PLC0415 - it imports this module
 
     said = context.get("--org")
-    try:
+
+    def ask() -> Iterator[str]:
         with connected() as client:
-            org = org_of(client, said.raw if said else None, Everywhere(quiet=True))
-            found = (one for one in offered(client, org) if one.startswith(context.incomplete) and one.isprintable())
-            return list(islice(found, OFFERED))
-    except (KistError, OSError):
-        return []
+            yield from offered(client, org_of(client, said.raw if said else None))
+
+    return _in_time(context, ask)
 
 
 def _names(repository: "Repository", typed: str) -> Iterator[str]:
@@ -137,7 +138,18 @@ def _offer(context: "CompletionContext", offered: Callable[["Repository"], Itera
 
     said = context.get("--repository")
     place = (said.raw if said else None) or settings.default_repository()
-    try:
-        return [one for one in offered(open_repository(place)) if one.startswith(context.incomplete) and one.isprintable()]
-    except (KistError, OSError):
-        return []
+    return _in_time(context, lambda: offered(open_repository(place)))
+
+
+def _in_time(context: "CompletionContext", offered: Callable[[], Iterator[str]]) -> list[str]:
+    """Return what begins as it is typed, as far as it is known soon: nobody waits at the Tab key for a server that is gone."""
+    found: list[str] = []
+
+    def look() -> None:
+        with contextlib.suppress(KistError, OSError):
+            found.extend(islice((one for one in offered() if one.startswith(context.incomplete) and one.isprintable()), OFFERED))
+
+    looking = threading.Thread(target=look, name="kist-offer", daemon=True)
+    looking.start()
+    looking.join(PATIENCE_SECONDS)
+    return list(found)

@@ -8,9 +8,8 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from kist.cli.options import Everywhere
 from kist.cli.output import note
 from kist.cli.text import escape
 from kist.errors import InvalidInput, NotFound
@@ -22,6 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["address", "connected", "in_org", "in_repo", "org_of", "split_name"]
 
 LISTED = 5
+
+
+class Manner(Protocol):
+    """How a command talks, see `kist.cli.options.Everywhere`: that module needs this one for what the Tab key offers."""
+
+    @property
+    def json(self) -> bool:
+        """Whether it talks to a program."""
+        ...
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it notes nothing."""
+        ...
 
 
 @contextmanager
@@ -39,7 +52,7 @@ def connected(server: str | None = None, *, insecure: bool | None = None) -> Ite
 
 
 @contextmanager
-def in_org(org: str | None, everywhere: Everywhere) -> Iterator[tuple["Client", str]]:
+def in_org(org: str | None, everywhere: Manner) -> Iterator[tuple["Client", str]]:
     """Lend a client, with the name of the organisation that is meant.
 
     Raises:
@@ -50,7 +63,7 @@ def in_org(org: str | None, everywhere: Everywhere) -> Iterator[tuple["Client", 
 
 
 @contextmanager
-def in_repo(name: str, org: str | None, everywhere: Everywhere) -> Iterator[tuple["Client", str]]:
+def in_repo(name: str, org: str | None, everywhere: Manner) -> Iterator[tuple["Client", str]]:
     """Lend a client, with the full name of the repository that is meant.
 
     Raises:
@@ -64,8 +77,8 @@ def in_repo(name: str, org: str | None, everywhere: Everywhere) -> Iterator[tupl
         yield client, f"{said or org_of(client, org, everywhere)}/{repo}"
 
 
-def org_of(client: "Client", said: str | None, everywhere: Everywhere) -> str:
-    """Return the name of the organisation that is meant, and tell whoever reads which one was taken.
+def org_of(client: "Client", said: str | None, everywhere: Manner | None = None) -> str:
+    """Return the name of the organisation that is meant, and tell whoever reads which one was taken; nobody reads if nobody is given.
 
     Raises:
         NotFound: whoever asks belongs to none.
@@ -74,7 +87,7 @@ def org_of(client: "Client", said: str | None, everywhere: Everywhere) -> str:
     if said:
         return said
     name, why = _configured() or _only(client)
-    if not (everywhere.quiet or everywhere.json):
+    if everywhere and not (everywhere.quiet or everywhere.json):
         note(f"kist: in organisation {escape(name)} ({why})")
     return name
 

@@ -57,7 +57,7 @@ def create_token(
     if everywhere.json:
         print_object(issued)
         return
-    line(issued.secret)
+    line(escape(issued.secret))
     _note(issued, "KIST_TOKEN, or kist login --token -, takes it", everywhere)
 
 
@@ -161,7 +161,7 @@ def _revoke(kind: KeyKind, key_id: str, account: str | None, everywhere: Everywh
 
 def _account(client: "Client", text: str) -> tuple[str, str]:
     org, name = split_name(text)
-    return org or org_of(client, None, Everywhere(quiet=True)), name
+    return org or org_of(client, None), name
 
 
 def _scope(org: str, repo: str, role: Role) -> Scope:

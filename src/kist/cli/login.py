@@ -1,5 +1,6 @@
 """``kist login``, ``logout`` and ``whoami``. Passwords and tokens are asked for, or come from the environment or standard input."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +68,10 @@ def login(
         return
     line(f"logged in to {escape(place)} as {escape(me.name)}")
     if not everywhere.quiet:
+        before = [name for name in ("KIST_SERVER", "KIST_TOKEN") if os.environ.get(name)]
         note("kist: all commands ask this server from now on; kist logout ends that")
+        if before and token is None:
+            note(f"kist: {' and '.join(before)} of the environment count for more than this login")
 
 
 def logout(

@@ -108,7 +108,7 @@ def create_account(
         made = client.create_service_account(org=org_name, name=name, role=role)
     _print(made, org_name, "made", everywhere)
     if not (everywhere.json or everywhere.quiet):
-        note(f"kist: kist token create NAME --account {org_name}/{made.name} makes a token for it")
+        note(f"kist: kist token create NAME --account {escape(org_name)}/{escape(made.name)} makes a token for it")
 
 
 def update_account(

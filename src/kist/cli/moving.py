@@ -45,9 +45,9 @@ def move(
         print_object(job)
         return
     if no_wait:
-        line(f"moving {escape(full_name)} to {escape(bucket)}: job {job.id}")
+        line(f"moving {escape(full_name)} to {escape(bucket)}: job {escape(job.id)}")
         if not everywhere.quiet:
-            note(f"kist: kist job show {job.id} --org {full_name.partition('/')[0]} tells how far it is")
+            note(f"kist: kist job show {escape(job.id)} --org {escape(full_name.partition('/')[0])} tells how far it is")
     else:
         line(f"moved {escape(full_name)} to {escape(bucket)}")
 

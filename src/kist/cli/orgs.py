@@ -61,7 +61,7 @@ def create(
         return
     line(f"made the organisation {escape(made.name)}")
     if not everywhere.quiet:
-        note(f"kist: kist bucket create NICKNAME URI --org {made.name} says where its repositories may be")
+        note(f"kist: kist bucket create NICKNAME URI --org {escape(made.name)} says where its repositories may be")
 
 
 def show(name: options.OrgArg | None = None, /, *, everywhere: Everywhere = EVERYWHERE) -> None:

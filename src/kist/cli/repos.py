@@ -100,11 +100,11 @@ def show(repo: options.RepoArg, /, *, org: options.OrgOption = None, everywhere:
         print_object(found)
         return
     _print(found)
-    url = address(found.full_name)
+    url = escape(address(found.full_name))
     line()
     line(f"  kist ls {url}")
     line(f"  kist save PATH -r {url}")
-    line(f'  kist.Client().get_repo("{found.full_name}")')
+    line(f'  kist.Client().get_repo("{escape(found.full_name)}")')
     line(f'  kist.open_repository("{url}")')
 
 
@@ -208,7 +208,7 @@ def _report(done: str, repo: Repo, everywhere: Everywhere) -> None:
         return
     line(f"{done} {escape(repo.full_name)} on {escape(repo.bucket_config)}")
     if not everywhere.quiet:
-        note(f"kist: kist save PATH -r {address(repo.full_name)} saves to it")
+        note(f"kist: kist save PATH -r {escape(address(repo.full_name))} saves to it")
 
 
 def _print(repo: Repo) -> None:

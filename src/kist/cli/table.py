@@ -229,17 +229,20 @@ def overview(*, bold: bool) -> str:
 
 def group_overview(word: str, *, bold: bool) -> str:
     """Return the page that lists the commands below a heading, with their parts; empty if no heading has this word, or a command does."""
+    from textwrap import wrap  # noqa: PLC0415 - only here
+
     if word in COMMANDS:
         return ""
     found = [heading for heading in headings() if len(word) >= SHORTEST and word.casefold() in heading.casefold().split()]
     parts = []
     for heading in found:
-        listed = [(name, one) for name, one in names() if one.heading == heading and not one.parts]
-        width = max(len(f"{name} {one.usage}") for name, one in listed if len(f"{name} {one.usage}") <= WIDEST) + 2
+        listed = [(f"{name} {one.usage}".rstrip(), one.summary) for name, one in names() if one.heading == heading and not one.parts]
+        width = max(len(usage) for usage, _ in listed if len(usage) <= WIDEST) + 2
         parts.append(f"{_heading(heading, bold=bold)}\n")
-        for name, one in listed:
-            line = f"{name} {one.usage}".rstrip()
-            parts.append(f"  {line:<{width}}{one.summary}\n" if len(line) <= WIDEST else f"  {line}\n  {'':<{width}}{one.summary}\n")
+        for usage, summary in listed:
+            first, *rest = wrap(summary, COLUMNS - width - 2) if len(usage) <= WIDEST else ["", *wrap(summary, COLUMNS - width - 2)]
+            parts.append(f"  {usage:<{width}}{first}".rstrip() + "\n")
+            parts += [f"  {'':<{width}}{line}\n" for line in rest]
     return "".join(parts)
 
 

@@ -61,7 +61,7 @@ def create(
         made = client.create_user(name, email=email or "", password=said, admin=admin)
     _print(made, "made", everywhere)
     if not (said or everywhere.json or everywhere.quiet):
-        note(f"kist: kist user link {made.name} makes a link that logs them in, once")
+        note(f"kist: kist user link {escape(made.name)} makes a link that logs them in, once")
 
 
 def update(
@@ -103,9 +103,10 @@ def link(name: NameArg, /, *, everywhere: Everywhere = EVERYWHERE) -> None:
     if everywhere.json:
         print_object({"user": made.user, "url": url, "token": made.token, "expires": made.expires})
         return
-    line(url)
+    line(escape(url))
     if not everywhere.quiet:
-        note(f"kist: it logs {escape(made.user)} in once, until {local_time(made.expires)}; it is not shown again")
+        here = "" if "://" in place else " (behind the address that kist up shows)"
+        note(f"kist: it logs {escape(made.user)} in once{here}, until {local_time(made.expires)}; it is not shown again")
 
 
 def set_password(*, everywhere: Everywhere = EVERYWHERE) -> None:

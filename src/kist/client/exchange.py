@@ -7,7 +7,6 @@ make the same ones.
 
 import platform
 import random
-import ssl
 import time
 import uuid
 from dataclasses import dataclass
@@ -71,9 +70,7 @@ class Exchange[In: Request, Out]:
             StoreError: it is not asked again; the message says whether a change may have been made.
         """
         sent = not isinstance(error, _NEVER_SENT)
-        certain = isinstance(error.__cause__ and error.__cause__.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(
-            error
-        )
+        certain = "CERTIFICATE_VERIFY_FAILED" in str(error)
         if not certain and (not sent or self._operation is not LOG_IN) and self._goes_on():
             return self._pause()
         told = f"{self._server.url} can't be reached" if not sent else f"{self._server.url} did not answer {self._operation.name}"

@@ -1,1 +1,1 @@
-"""The web site of one repository, for people: versions, files, what changed, and downloads. Read only, on this machine only."""
+"""The server: the API for programs, the pages for people; for the user of this machine, or for an organisation."""

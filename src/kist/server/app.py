@@ -81,8 +81,7 @@ def make_app(
         middleware=[
             Middleware(
                 Guard,
-                url=settings.url,
-                hosts=settings.hosts,
+                settings=settings,
                 trusted=trusted,
                 rates=Rates(settings.limits.address_rate, settings.limits.address_burst),
                 figures=figures,

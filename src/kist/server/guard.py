@@ -22,6 +22,7 @@ from kist.server.identity import Networks, address_of, is_proxied
 from kist.server.limits import Rates
 from kist.server.logs import Trace, log_request
 from kist.server.metrics import Figures
+from kist.server.settings import ServerSettings
 
 __all__ = ["Guard", "Misdirected", "Refuse"]
 
@@ -38,7 +39,6 @@ STRICT: Final = {"strict-transport-security": "max-age=31536000"}
 HEALTH: Final = frozenset({"/healthz", "/readyz"})
 """Asked by machines that know this one by its address alone; they tell nothing else."""
 BLOCK_BYTES: Final = 256 << 10
-BLOCK_SECONDS: Final = 60.0
 log = logging.getLogger(__name__)
 
 type Refuse = Callable[[Scope, KistError | None], Response]
@@ -56,12 +56,13 @@ class Guard:
     """The outermost part of the app."""
 
     def __init__(
-        self, app: ASGIApp, *, url: str, hosts: frozenset[str], trusted: Networks, rates: Rates, figures: Figures, refuse: Refuse
+        self, app: ASGIApp, *, settings: ServerSettings, trusted: Networks, rates: Rates, figures: Figures, refuse: Refuse
     ) -> None:
-        """Take what lies behind, where people find the server, which hosts may be named, whom to trust, and how to refuse."""
-        self._app, self._url, self._hosts, self._trusted = app, url, hosts, trusted
+        """Take what lies behind, what the admin set, whom to trust, and how to refuse."""
+        self._app, self._trusted = app, trusted
         self._rates, self._figures, self._refuse = rates, figures, refuse
-        self._headers = HEADERS | (STRICT if url.startswith("https:") else {})
+        self._url, self._hosts, self._seconds = settings.url, settings.hosts, settings.limits.body_seconds
+        self._headers = HEADERS | (STRICT if self._url.startswith("https:") else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -71,7 +72,7 @@ class Guard:
         if is_proxied(connection, self._trusted) and connection.headers.get("x-forwarded-proto") in {"http", "https"}:
             scope["scheme"] = connection.headers["x-forwarded-proto"]
         trace = scope["kist"] = Trace(address=address_of(connection, self._trusted), operation=_kind(scope["path"]))
-        answer = _Answer(send, {**self._headers, "x-request-id": trace.request})
+        answer = _Answer(send, {**self._headers, "x-request-id": trace.request}, block_seconds=self._seconds)
         begin = time.monotonic()
         self._figures.begin()
         try:
@@ -112,8 +113,8 @@ class Guard:
 class _Answer:
     """An answer on its way: in blocks, each of which must be taken in time."""
 
-    def __init__(self, send: Send, headers: dict[str, str]) -> None:
-        self._send, self._headers = send, headers
+    def __init__(self, send: Send, headers: dict[str, str], *, block_seconds: float) -> None:
+        self._send, self._headers, self._seconds = send, headers, block_seconds
         self.status = 0
 
     async def send(self, message: Message) -> None:
@@ -130,7 +131,7 @@ class _Answer:
         body: bytes = message.get("body", b"")
         for start in range(0, max(1, len(body)), BLOCK_BYTES):
             more = message.get("more_body", False) or start + BLOCK_BYTES < len(body)
-            with anyio.fail_after(BLOCK_SECONDS):
+            with anyio.fail_after(self._seconds):
                 await self._send({**message, "body": body[start : start + BLOCK_BYTES], "more_body": more})
 
 

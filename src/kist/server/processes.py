@@ -90,12 +90,15 @@ class Processes:
 def _child(work: Work, settings: ServerSettings, listener: socket.socket) -> None:
     """Do the work in a process of its own, which does not outlive the one that started it."""
     logs.set_up(lines=settings.log.format, level=settings.log.level)
-    threading.Thread(target=_follow, daemon=True).start()
+    threading.Thread(target=_follow, args=(settings.limits.stop_seconds + LATE_SECONDS,), daemon=True).start()
     work(settings, listener)
 
 
-def _follow() -> None:
+def _follow(seconds: float) -> None:
+    """End this process when the one that started it is gone: gently at first."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(seconds)
+        os._exit(os.EX_SOFTWARE)

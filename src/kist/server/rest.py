@@ -27,6 +27,7 @@ from kist.server.settings import Limits
 from kist.service.dispatch import Service
 from kist.service.policy import NOBODY, Principal
 from kist.service.rooms import Caller
+from kist.service.throttle import TooOften
 
 __all__ = ["Rest", "error_response"]
 
@@ -100,7 +101,7 @@ def error_response(error: KistError, status: int = 0) -> Response:
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, Busy):
-        headers["retry-after"] = str(math.ceil(error.seconds) if isinstance(error, TooMany) else 1)
+        headers["retry-after"] = str(math.ceil(error.seconds) if isinstance(error, TooMany | TooOften) else 1)
     if isinstance(error, Unsupported) and status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = str(error).rpartition("but ")[2]
     return Response(body, status or own_status, headers, media_type=wire.JSON)

@@ -137,11 +137,12 @@ def serve(path: str | os.PathLike[str] | None, *, migrate: Migrate = "all") -> N
 
 def work(settings: ServerSettings, listener: socket.socket) -> None:
     """Serve in this process until it is told to end."""
-    service = open_service(settings)
+    ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _ended)  # uvicorn raises the signal again once it has ended
+        signal.signal(number, lambda _number, _frame: ended.set())  # what comes before uvicorn listens, and again once it has ended
+    service = open_service(settings)
     with contextlib.closing(service.rooms.database), _jobs(service, settings.jobs):
-        _Server(configure(make_app(service, settings), settings)).run(sockets=[listener])
+        _Server(configure(make_app(service, settings), settings), ended=ended).run(sockets=[listener])
 
 
 def open_service(settings: ServerSettings) -> Service:
@@ -157,15 +158,17 @@ def open_service(settings: ServerSettings) -> Service:
 class _Server(uvicorn.Server):
     """Tells when it accepts connections, and ends in time whatever its threads do."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None = None) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None = None, *, ended: threading.Event | None = None) -> None:
         super().__init__(config)
-        self._started = started
+        self._started, self._ended = started, ended
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self._started:
             self._started()
+        if self._ended and self._ended.is_set():
+            self.should_exit = True
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -206,10 +209,6 @@ def _jobs(service: Service, count: int) -> Iterator[None]:
     finally:
         for one in workers:
             one.stop(timeout_seconds=GRACE_SECONDS)
-
-
-def _ended(_number: int, _frame: object) -> None:
-    """Take a signal for what it was: uvicorn has done what it asks for."""
 
 
 def _announce(what: str, home: str) -> Callable[[str], None]:

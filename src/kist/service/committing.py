@@ -39,6 +39,8 @@ class CatalogAuthority(NumberedRefs):
         """Decide for a repository; `record_id` is that of its `format`."""
         super().__init__(store, record_id)
         self._database, self._repo, self._store = database, repo, store
+        self._seen: dict[str, int] = {}
+        """The greatest number of each ref that was ever seen in the bucket: a catalog that knows less was restored from a backup."""
 
     def line(self, ref: str) -> Line | None:
         """Return the head of a ref, after bucket and catalog were made to say the same.
@@ -48,7 +50,7 @@ class CatalogAuthority(NumberedRefs):
             StoreError: the store failed.
         """
         found = super().line(ref)
-        highest = found.highest if found else -1
+        highest = self._seen[ref] = found.highest if found else -1
         with self._database.reading() as sql:
             missing = refs.above(sql, self._repo.id, ref, highest, limit=_BATCH)
             known = refs.at(sql, self._repo.id, ref, highest) if found else None
@@ -76,6 +78,8 @@ class CatalogAuthority(NumberedRefs):
         """
         row = EntryRow(ref=entry.ref, seq=entry.seq, txn=entry.txn, entry=encode_entry(entry))
         begins = not entry.previous
+        if entry.ref not in self._seen:
+            self.line(entry.ref)
         found = self._database.change(lambda sql: self._insert(sql, row, begins=begins))
         if found is None:
             known = self.line(entry.ref) is not None  # the catalog may not know yet what the bucket has
@@ -83,6 +87,7 @@ class CatalogAuthority(NumberedRefs):
         if found is None:
             return False
         self._store_up_to(found)
+        self._seen[row.ref] = max(self._seen[row.ref], found.seq)
         return found.txn == row.txn and found.entry == row.entry
 
     def heal(self) -> None:
@@ -104,6 +109,8 @@ class CatalogAuthority(NumberedRefs):
         if not is_here(repos.by_id(sql, self._repo.id, hold=True), self._repo):
             raise Busy("the repository is being moved, or was deleted meanwhile: nothing was committed; try again in a while")
         newest = refs.newest(sql, self._repo.id, row.ref)
+        if newest is not None and newest.seq < self._seen[row.ref] and not aligned:
+            return None
         if newest is None:
             return refs.add(sql, self._repo.id, row) if aligned else None
         if row.seq == newest.seq + 1 and not begins:

@@ -4,8 +4,7 @@ A change, its audit line and its idempotency key are one transaction: an acknowl
 with the same key is answered, not done again.
 """
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import msgspec
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 
 from kist.catalog import audit, idempotency, standing
 from kist.errors import Denied, KistError, NotFound, StoreError
+from kist.models import Org
 from kist.models.requests import Request
 from kist.operations import RESTORE_REPO, Operation, Work
 from kist.service import policy
@@ -78,7 +78,7 @@ class Service:
         return cast("Out", answer)
 
     def _change[In: Request, Out](self, operation: Operation[In, Out], request: In, caller: Caller) -> Out:
-        key = _Once.of(operation, request, caller)
+        key = _Once.of(operation, request, caller, self.rooms)
         with self.rooms.database.reading() as sql:
             act = self._admitted(sql, operation, request, caller)
             done = key.answered(sql, self.rooms) if key else None
@@ -111,7 +111,7 @@ class Service:
             act = self._admitted(sql, operation, request, caller)  # roles may have changed since
             answer = self._changes[name](act, sql, request, ready)
             if operation.audited:
-                _write_line(sql, operation, request, act, "done")
+                _write_line(sql, operation, request, _within(act, answer), "done")
             if key:
                 key.finish(sql, rooms, msgspec.json.encode(answer))
             return cast("Out", answer), True
@@ -142,11 +142,12 @@ class _Once:
     request_hash: bytes
 
     @classmethod
-    def of(cls, operation: Operation[Request, object], request: Request, caller: Caller) -> "_Once | None":
+    def of(cls, operation: Operation[Request, object], request: Request, caller: Caller, rooms: Rooms) -> "_Once | None":
         if not caller.idempotency_key or not caller.who.id:
             return None
         said = operation.name.encode() + b"\0" + msgspec.json.encode(request, order="sorted")
-        return cls(principal_id=caller.who.id, key=caller.idempotency_key, request_hash=hashlib.sha256(said).digest())
+        hashed = rooms.keyring.digest(said, use="idempotency")  # keyed, for a request may hold a password
+        return cls(principal_id=caller.who.id, key=caller.idempotency_key, request_hash=hashed)
 
     def answered(self, sql: Connection, rooms: Rooms) -> bytes | None:
         """Return the answer, if this change was done before."""
@@ -174,6 +175,13 @@ def _keep(_ready: object) -> None:
 
 def _decoded[Out](operation: Operation[Request, Out], answer: bytes) -> Out:
     return msgspec.json.decode(answer, type=operation.gives)
+
+
+def _within(act: Act, answer: object) -> Act:
+    """Return an act with the organisation that it was about, also where it has just made it."""
+    if isinstance(answer, Org) and not act.standing.org_id:
+        return replace(act, standing=replace(act.standing, org_id=answer.id, org=answer.name))
+    return act
 
 
 def _write_line(sql: Connection, operation: Operation[Request, object], request: Request, act: Act, outcome: str) -> None:

@@ -90,8 +90,6 @@ def _check_stored(engine: Engine, entry: RefEntry) -> None:
         Conflict: it is not.
     """
     try:
-        stored = engine.objects.read(entry.version, entry.place)
+        engine.objects.read(entry.version, entry.place)
     except (IntegrityError, NotFound) as error:
         raise Conflict(f"the version that the entry of {entry.ref} names is not stored: save again") from error
-    if stored != entry.record:
-        raise Conflict(f"the version that the entry of {entry.ref} names is another one: save again")

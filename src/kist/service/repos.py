@@ -4,56 +4,50 @@ A repository lies under a prefix of its own that nobody chooses, so no two ever 
 whatever fails in between, there is no half repository.
 """
 
-import json
 import secrets
 import string
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from msgspec import UNSET
 from sqlalchemy import Connection
 
-from kist.catalog import buckets, grants, repos, standing
+from kist.catalog import buckets, repos, standing
 from kist.catalog.buckets import BucketRow
 from kist.catalog.repos import Named, RepoRow
 from kist.engine.opening import FORMAT, PROBES, create_repository, repository_on
 from kist.errors import AlreadyExists, Busy, Conflict, InvalidInput, NotFound, Unsupported
 from kist.ids import new_id
-from kist.models import Repo, RepoRole
+from kist.models import Repo
 from kist.models.requests import (
     CreateRepo,
     DeleteRepo,
-    GrantRole,
     ImportRepo,
     ListRepos,
     ModifyRepo,
     Page,
     RepoName,
-    RoleName,
 )
 from kist.operations import (
     CREATE_REPO,
     DELETE_REPO,
     DESCRIBE_REPO,
-    GRANT_ROLE,
     IMPORT_REPO,
     LIST_REPOS,
-    LIST_ROLES,
     MODIFY_REPO,
     RESTORE_REPO,
-    REVOKE_ROLE,
 )
 from kist.service.handlers import Handlers
+from kist.service.metadata import changed_metadata, check_metadata, wanted_metadata
 from kist.service.places import open_place
 from kist.service.rooms import Act
 from kist.stores.conditional import Probe, probe
 from kist.stores.keys import check_key
 from kist.stores.protocols import Store
 
-__all__ = ["HANDLERS", "bucket_of", "check_free", "check_metadata", "new_prefix", "told", "told_of"]
+__all__ = ["HANDLERS", "bucket_of", "check_free", "new_prefix", "told", "told_of"]
 
 HANDLERS = Handlers()
 
@@ -62,9 +56,6 @@ RESERVED: Final = frozenset(
 )
 """Pages of an organisation: no repository is called so."""
 
-METADATA_BYTES: Final = 4096
-NAME_CHARS: Final = 128
-GREATEST: Final = 2**63
 _PROBES_KEPT: Final = 256
 _LETTERS: Final = string.ascii_lowercase + string.digits
 
@@ -229,43 +220,6 @@ def check_free(sql: Connection, bucket: BucketRow, prefix: str) -> None:
         raise Conflict(f"{which}{trash} lies at prefix {prefix!r} of the bucket config {bucket.nickname!r}, or above or below it")
 
 
-def check_metadata(metadata: Mapping[str, object]) -> None:
-    """Refuse metadata that are too long, or no JSON.
-
-    Raises:
-        InvalidInput: they are.
-    """
-    for name in metadata:
-        if not 1 <= len(name) <= NAME_CHARS:
-            raise InvalidInput(f"metadata {name[:20]!r}…: a name has 1 to {NAME_CHARS} characters")
-    try:
-        said = json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"metadata are JSON: {error}") from error
-    if len(said) > METADATA_BYTES:
-        raise InvalidInput(f"the metadata of a repository have {len(said)} bytes: {METADATA_BYTES} are the most; keep long ones in a file")
-    _check_numbers(metadata)
-
-
-def _check_numbers(value: object) -> None:
-    """Refuse integers that no database holds, and texts that PostgreSQL can't.
-
-    Raises:
-        InvalidInput: there is one.
-    """
-    if isinstance(value, Mapping):
-        for name, one in value.items():
-            _check_numbers(name)
-            _check_numbers(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            _check_numbers(one)
-    elif isinstance(value, int) and not -GREATEST <= value < GREATEST:
-        raise InvalidInput("metadata have a whole number of more than 64 bits: write it as text")
-    elif isinstance(value, str) and "\0" in value:
-        raise InvalidInput("metadata have a text with a zero character")
-
-
 # Looking
 
 
@@ -281,7 +235,7 @@ def _list(act: Act, sql: Connection, request: ListRepos) -> Page[Repo]:
         act.standing.org_id,
         search=request.search,
         kind=request.kind,
-        metadata=_wanted(request.metadata),
+        metadata=wanted_metadata(request.metadata),
         bucket_id=bucket_id,
         trash=request.deleted,
         granted_to=granted_to,
@@ -302,24 +256,6 @@ def _limits(act: Act, sql: Connection) -> tuple[str | None, str]:
         return "", act.who.id
     found = standing.find(sql, act.who.id, act.standing.org, only)
     return (only, "") if found.org_role or found.repo_role else (None, "")
-
-
-def _wanted(text: str) -> dict[str, object]:
-    """Return what a filter by metadata says.
-
-    Raises:
-        InvalidInput: it is no JSON object.
-    """
-    if not text:
-        return {}
-    try:
-        wanted = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f'a filter by metadata is a JSON object, such as {{"site": "A"}}: {error}') from error
-    if not isinstance(wanted, dict):
-        raise InvalidInput('a filter by metadata is a JSON object, such as {"site": "A"}')
-    check_metadata(wanted)
-    return cast("dict[str, object]", wanted)
 
 
 @HANDLERS.look(DESCRIBE_REPO)
@@ -364,32 +300,13 @@ def _modify(act: Act, sql: Connection, request: ModifyRepo) -> Repo:
         values["name"] = act.details["new_name"] = request.new_name
     if request.description is not UNSET:
         values["description"] = request.description
-    metadata = _changed(row.metadata, request)
+    metadata = changed_metadata(row.metadata, request)
     if metadata != row.metadata:
         check_metadata(metadata)
         values["metadata"] = metadata
     if values:
         repos.modify(sql, row.id, values, now=act.now)
     return _here(act, sql)
-
-
-def _changed(old: Mapping[str, object], request: ModifyRepo) -> dict[str, object]:
-    """Return the metadata that a change makes of others.
-
-    Raises:
-        InvalidInput: a name is in more than one of the three.
-        AlreadyExists: what is added is there.
-        NotFound: what is removed or updated is not.
-    """
-    added, removed, updated = request.add_metadata, request.remove_metadata, request.update_metadata
-    twice = sorted((added.keys() & updated.keys()) | (added.keys() & set(removed)) | (updated.keys() & set(removed)))
-    if twice:
-        raise InvalidInput(f"the metadata {', '.join(map(repr, twice))} can't be changed in two ways at once: add, remove or update")
-    if there := sorted(added.keys() & old.keys()):
-        raise AlreadyExists(f"there are metadata {', '.join(map(repr, there))} already: update them instead")
-    if missing := sorted((updated.keys() | set(removed)) - old.keys()):
-        raise NotFound(f"there are no metadata {', '.join(map(repr, missing))}: add them instead")
-    return {**{name: value for name, value in old.items() if name not in set(removed)}, **added, **updated}
 
 
 @HANDLERS.change(DELETE_REPO)
@@ -428,36 +345,3 @@ def _held(act: Act, sql: Connection) -> RepoRow:
     if row is None or row.deleted:
         raise NotFound(f"there is no repository {act.standing.org}/{act.standing.repo}")
     return row
-
-
-# Roles
-
-
-@HANDLERS.look(LIST_ROLES)
-def _list_roles(act: Act, sql: Connection, _request: RepoName) -> Page[RepoRole]:
-    """List the roles for a repository."""
-    return Page(items=list(grants.of_repo(sql, act.standing.repo_id)))
-
-
-@HANDLERS.change(GRANT_ROLE)
-def _grant(act: Act, sql: Connection, request: GrantRole) -> RepoRole:
-    """Give a role for a repository."""
-    grantee = _grantee(act, sql, request.principal)
-    act.details["role"] = request.role
-    since = grants.give(sql, act.standing.repo_id, grantee.id, request.role, now=act.now)
-    return RepoRole(principal=grantee.name, kind=grantee.kind, role=request.role, created=since)
-
-
-@HANDLERS.change(REVOKE_ROLE)
-def _revoke(act: Act, sql: Connection, request: RoleName) -> None:
-    """Take a role for a repository away."""
-    grantee = _grantee(act, sql, request.principal)
-    if not grants.take(sql, act.standing.repo_id, grantee.id):
-        raise NotFound(f"{grantee.name} has no role for {act.standing.org}/{act.standing.repo} alone: kist repo roles lists who has")
-
-
-def _grantee(act: Act, sql: Connection, name: str) -> grants.Grantee:
-    found = grants.find(sql, act.standing.org_id, act.standing.org, name)
-    if found is None:
-        raise NotFound(f"there is no user {name!r}, and no such service account of {act.standing.org}")
-    return found

@@ -19,10 +19,21 @@ from kist.catalog.logins import Attempts
 from kist.errors import Busy
 from kist.service.rooms import Rooms
 
-__all__ = ["attempt", "forgive"]
+__all__ = ["TooOften", "attempt", "forgive"]
 
 FORGOTTEN: Final = timedelta(hours=1)
 _NETWORK_BITS: Final = 64  # of IPv6: what one customer gets
+
+
+class TooOften(Busy):
+    """Too many failed; `seconds` says how long to wait."""
+
+    http_status = 429
+
+    def __init__(self, seconds: int) -> None:
+        """Say how long."""
+        super().__init__(f"too many failed logins: try again in {seconds} s")
+        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +49,12 @@ def attempt(rooms: Rooms, name: str, address: str) -> None:
     """Count an attempt to log in with a name, from an address; none is said if it is from within this process.
 
     Raises:
-        Busy: there were too many; the message says how long to wait.
+        TooOften: there were too many.
     """
     now = rooms.now()
     wait = rooms.database.change(lambda sql: _count(sql, _subjects(rooms, name, address), now))
     if wait > timedelta():
-        raise Busy(f"too many failed logins: try again in {math.ceil(wait.total_seconds())} s")
+        raise TooOften(math.ceil(wait.total_seconds()))
 
 
 def forgive(rooms: Rooms, name: str, address: str) -> None:
