@@ -9,11 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from kist.catalog import postgresql, sqlite
 from kist.errors import Conflict
@@ -23,6 +19,7 @@ __all__ = ["SCRIPTS", "Stage", "migrate", "pending"]
 Stage = Literal["all", "pre", "post"]
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
+_VERSIONS: Final = "alembic_version"
 _PATIENCE: Final = "10min"
 _LOCK: Final = 7521046  # any number that nobody else takes
 _alembic: Final = threading.Lock()  # its context belongs to the whole process
@@ -41,6 +38,9 @@ def migrate(connection: Connection, stage: Stage = "all", *, scripts: Path = SCR
         connection.exec_driver_sql("set local lock_timeout = '30s'")  # who waits for a table keeps all others waiting
     names = pending(connection, scripts=scripts)
     if wanted := _of_stage(names, stage):
+        from alembic import command  # noqa: PLC0415  it takes a fifth of a second, and is seldom needed
+        from alembic.config import Config  # noqa: PLC0415
+
         config = Config()
         config.set_main_option("script_location", str(scripts).replace("%", "%%"))
         config.set_main_option("path_separator", "newline")
@@ -57,8 +57,8 @@ def pending(connection: Connection, *, scripts: Path = SCRIPTS) -> tuple[str, ..
     Raises:
         Conflict: a newer kist wrote the database.
     """
-    known = [script.revision for script in ScriptDirectory(str(scripts)).walk_revisions()][::-1]
-    found = MigrationContext.configure(connection).get_current_revision()
+    known = sorted((_revision(script) for script in (scripts / "versions").glob("[0-9]*.py")), key=_place)
+    found = _current(connection)
     if found is None:
         return tuple(known)
     if found in known:
@@ -85,6 +85,23 @@ def _of_stage(names: Sequence[str], stage: Stage) -> Sequence[str]:
 def _is_new(names: Sequence[str]) -> bool:
     """Say whether nothing has been run yet, so that no server can be running."""
     return _number(names[0]) == 1 and names[0].endswith("_pre")
+
+
+def _current(connection: Connection) -> str | None:
+    """Return the migration that was run last."""
+    if not inspect(connection).has_table(_VERSIONS):
+        return None
+    found: str | None = connection.exec_driver_sql(f"select version_num from {_VERSIONS}").scalar_one_or_none()  # noqa: S608  a constant
+    return found
+
+
+def _revision(script: Path) -> str:
+    """Return the name that a script's migration goes by: ``0001_pre`` of ``0001_pre_schema.py``."""
+    return "_".join(script.stem.split("_")[:2])
+
+
+def _place(name: str) -> tuple[int, bool]:
+    return _number(name), name.endswith("_post")
 
 
 def _number(name: str) -> int:

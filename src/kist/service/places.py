@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from kist.catalog.buckets import BucketRow
@@ -19,13 +19,15 @@ from kist.errors import Denied, InvalidInput, Unauthenticated, Unsupported
 from kist.service.credentials import unsealed
 from kist.service.hosts import addresses_of, check_url, is_listed
 from kist.service.naming import S3_FAMILY, Extra
-from kist.service.roles import Role
 from kist.service.rooms import Rooms, Rules
 from kist.stores import mounts
 from kist.stores.keys import check_key
 from kist.stores.locations import encode
 from kist.stores.protocols import Store
 from kist.stores.urls import open_store
+
+if TYPE_CHECKING:
+    from kist.service.roles import Role
 
 __all__ = [
     "Reached",
@@ -104,7 +106,7 @@ def reach(rooms: Rooms, bucket: BucketRow, prefix: str = "") -> Reached:
     return Reached(url=_url(bucket, prefix), options=options, expires=expires)
 
 
-def role_of(rooms: Rooms, bucket: BucketRow) -> Role:
+def role_of(rooms: Rooms, bucket: BucketRow) -> "Role":
     """Return the role that a bucket config names, or, where it names an STS beside its keys, what narrows these.
 
     Raises:
@@ -118,6 +120,8 @@ def role_of(rooms: Rooms, bucket: BucketRow) -> Role:
     endpoint = str(extra.get("sts_endpoint_url") or extra.get("endpoint_url") or "")
     if keys is None:
         _check_ambient(rooms.rules, bucket.nickname, endpoint)
+    from kist.service.roles import Role  # noqa: PLC0415  it needs boto3, which takes a fifth of a second
+
     return Role(
         arn=str(extra.get("role_arn", "")),
         external_id=str(extra.get("external_id", "")),
