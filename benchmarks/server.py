@@ -233,6 +233,8 @@ def _fill(database: Database, repositories: int, lines: int) -> None:
 
         database.change(add)
     _fill_audit(database, org.id, repositories, lines, now)
+    if database.dialect == "postgresql":
+        database.change(lambda sql: sql.exec_driver_sql("analyze"))  # as PostgreSQL does by itself within a minute
 
 
 def _fill_audit(database: Database, org_id: str, repositories: int, lines: int, now: datetime) -> None:

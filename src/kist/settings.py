@@ -32,9 +32,9 @@ def repository_place(org: str, repo: str) -> str:
     return str(data_home() / "repositories" / org / repo)
 
 
-def author() -> str:
-    """Return who saves: `KIST_AUTHOR`, else the user's name on this machine."""
-    if said := os.environ.get("KIST_AUTHOR"):
+def author(known: str = "") -> str:
+    """Return who saves: `KIST_AUTHOR`, else as whom somebody is known where they save, else the user's name on this machine."""
+    if said := os.environ.get("KIST_AUTHOR") or known:
         return said
     try:
         return getpass.getuser()

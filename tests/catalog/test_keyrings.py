@@ -5,8 +5,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.servers.process import wait_until
 
-from kist.catalog.keyrings import load_keyring
+from kist.catalog.keyrings import following, load_keyring
+from kist.catalog.rotating import add_key, use_key
 from kist.catalog.sealing import Keyring
 from kist.errors import InvalidInput, NotFound, StoreError
 
@@ -121,3 +123,24 @@ def test_a_program_that_fails_is_told_without_what_it_printed(argv: list[str], e
     with pytest.raises(expected) as caught:
         load_keyring(argv)
     assert "geheim" not in str(caught.value)
+
+
+def test_a_keyring_that_follows_its_file_has_what_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    keyring = load_keyring(path, create=True)
+    with following(keyring, path, every_seconds=0.01):
+        added = add_key(path)
+        wait_until(lambda: added in keyring.names, "the new key", log=path)
+        use_key(path, added)
+        wait_until(lambda: keyring.current == added, "the new key's use", log=path)
+
+
+def test_a_keyring_keeps_its_keys_while_its_file_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "keys"
+    keyring = load_keyring(path, create=True)
+    names = keyring.names
+    with following(keyring, path, every_seconds=0.01):
+        path.write_text("secret-of-nobody")
+        wait_until(lambda: "stay as they were" in caplog.text, "the warning", log=path)
+        assert keyring.names == names
+    assert "secret-of-nobody" not in caplog.text

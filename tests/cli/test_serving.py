@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.cli.running import Kist, environment, program, write
-from tests.servers.process import answers, free_port, running
+from tests.servers.process import answers, free_port, running, wait_until
 
 PATIENCE_SECONDS = 60
 
@@ -52,7 +52,7 @@ def port(kist: Kist, tmp_path: Path) -> int:
 
 
 def test_from_nothing_to_the_first_version(kist: Kist, tmp_path: Path, port: int) -> None:
-    url = f"http://127.0.0.1:{port}"
+    url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
     with server(kist.home, tmp_path, port) as said, httpx.Client(base_url=url, headers={"origin": url}) as browser:
         (link,) = re.findall(r"log in once with (\S+)", said)
         assert browser.get(link).status_code in {200, 303}
@@ -64,10 +64,16 @@ def test_from_nothing_to_the_first_version(kist: Kist, tmp_path: Path, port: int
         kist.ok("save", str(write(tmp_path / "data", a__txt="one\n")), "-r", "kist://lab/climate")
         token = kist.ok("token", "create", "nightly").out
         added = kist.ok("config", "rotate-key", "--config", "server.toml", "--json").json["key"]
+        kist.ok("config", "rotate-key", "--config", "server.toml", "--use", added)
+        wait_until(lambda: f"{added} seals" in log.read_text(), "the new key's use", log=log)
+        assert kist.ok("cat", "kist://lab/climate/data/a.txt").out == "one\n"
+        newer = kist.ok("token", "create", "hourly").out
     with server(kist.home, tmp_path, port) as said:
         assert "log in once" not in said
-        kist.ok("config", "rotate-key", "--config", "server.toml", "--use", added)
-        assert kist.ok("cat", "kist://lab/climate/data/a.txt").out == "one\n"
+        for made in (token, newer):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("KIST_TOKEN", made.strip())
+                assert kist.ok("whoami", "--json").json["name"] == "admin"
     with server(kist.home, tmp_path, port), pytest.MonkeyPatch.context() as patch:
         patch.setenv("KIST_TOKEN", token.strip())
         assert kist.ok("cat", "kist://lab/climate/data/a.txt").out == "one\n"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.client.places import Place
 
-from kist import AsyncClient, AsyncRepository, Repository
+from kist import AsyncClient, AsyncRepository, Repository, settings
 from kist.errors import AlreadyExists, Conflict, Denied, InvalidInput, NotFound
 
 
@@ -189,3 +189,11 @@ def test_who_may_read_may_not_write(place: Place, org: str, cube: Repository) ->
 def test_without_a_bucket_config_there_is_no_repository(place: Place, org: str) -> None:
     with pytest.raises((InvalidInput, NotFound), match="bucket"):
         place.client.create_repo(f"{org}/cube")
+
+
+def test_a_server_knows_who_saves(place: Place, org: str, cube: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KIST_AUTHOR")
+    assert cube.log()[0].author == "ada"
+    version = place.client.get_repo(f"{org}/cube").save("a", b"1")
+
+    assert version.author == (place.client.whoami().name if "://" in place.client.server else settings.author())

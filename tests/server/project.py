@@ -11,6 +11,7 @@ from kist.engine.clock import SystemClock
 from kist.engine.opening import create_repository
 from kist.engine.repository import Repository
 from kist.stores.memory import MemoryStore
+from kist.stores.protocols import Store
 
 ANALYSIS = '''"""Daily means of the weather station on the roof."""
 
@@ -107,10 +108,10 @@ def notebook(days: int) -> bytes:
     return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1).encode()
 
 
-def project(name: str = "/data/roof-station") -> Repository:
-    """Return the project, in memory: five versions, two tags and a branch."""
+def project(name: str = "/data/roof-station", store: Store | None = None) -> Repository:
+    """Return the project, in memory unless a store is given: five versions, two tags and a branch."""
     clock = CalendarClock()
-    repository = create_repository(MemoryStore(), name=name, clock=clock)
+    repository = create_repository(store or MemoryStore(), name=name, clock=clock)
 
     def save(day: int, hour: int, author: str, message: str, files: dict[str, bytes]) -> None:
         clock.time = datetime(2026, 10, day, hour, (day * 7 + hour) % 60, tzinfo=UTC)

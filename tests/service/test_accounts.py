@@ -309,6 +309,22 @@ def test_an_unknown_user_is_not_found(people: People) -> None:
 
 
 def test_the_first_admin_is_made_once(people: People) -> None:
+    people.add("ann", password=PASSWORD)
+
+    assert accounts.first_admin(people.rooms, "somebody") is None
+
+
+def test_a_first_admin_who_missed_the_link_gets_another(people: People) -> None:
+    again = accounts.first_admin(people.rooms, "somebody")
+
+    assert again is not None
+    assert again.user == "root"
+    assert authentication.use_link(people.rooms, again.token) == people.root.who.id
+
+
+def test_a_first_admin_who_is_logged_in_gets_none(people: People) -> None:
+    authentication.open_session(people.rooms, people.root.who.id, how="link")
+
     assert accounts.first_admin(people.rooms, "somebody") is None
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from kist.engine.opening import open_repository
-from kist.errors import InvalidInput, KistError, StoreError
-from kist.models.requests import ListBuckets, ListInOrg, ListOrgs, ListRepos, Nothing, OrgName
-from kist.operations import GET_ME, LIST_BUCKET_CONFIGS, LIST_MEMBERS, LIST_ORGS, LIST_REPOS, VERIFY_AUDIT
+from kist.errors import Conflict, InvalidInput, KistError, StoreError
+from kist.models.requests import DeleteRepo, ListBuckets, ListInOrg, ListOrgs, ListRepos, ModifyRepo, Nothing, OrgName
+from kist.operations import DELETE_REPO, GET_ME, LIST_BUCKET_CONFIGS, LIST_MEMBERS, LIST_ORGS, LIST_REPOS, MODIFY_REPO, VERIFY_AUDIT
 from kist.service.alone import open_alone
 from kist.service.dispatch import Service
 from kist.service.rooms import Caller
@@ -25,7 +25,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from kist.models.requests import ListRepos, Nothing
-from kist.operations import GET_ME, LIST_REPOS
+from kist.operations import DELETE_REPO, GET_ME, LIST_REPOS
 from kist.service.alone import open_alone
 sys.stdin.readline()
 service, caller = open_alone(Path(sys.argv[1]))
@@ -205,3 +205,11 @@ def test_a_database_that_is_damaged_is_told_and_left_alone(tmp_path: Path) -> No
     with pytest.raises(KistError, match=r"kist\.sqlite"):
         open_alone(tmp_path)
     assert place.read_bytes() == b"no database" * 1000
+
+
+def test_the_repository_that_needs_no_catalog_stays_where_it_is(tmp_path: Path) -> None:
+    with opened(tmp_path) as (service, caller):
+        with pytest.raises(Conflict, match="KIST_REPOSITORY"):
+            service.call(DELETE_REPO, DeleteRepo(org="local", repo="default", imsure=True, imreallysure=True), caller)
+        with pytest.raises(Conflict, match="KIST_REPOSITORY"):
+            service.call(MODIFY_REPO, ModifyRepo(org="LOCAL", repo="Default", new_name="other"), caller)

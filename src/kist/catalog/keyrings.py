@@ -4,18 +4,25 @@ No message has a word of what was read.
 """
 
 import contextlib
+import logging
 import os
 import secrets
 import stat
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from kist.catalog.sealing import Keyring
-from kist.errors import InvalidInput, NotFound, StoreError
+from kist.errors import InvalidInput, KistError, NotFound, StoreError
 
-__all__ = ["load_keyring"]
+__all__ = ["FOLLOW_SECONDS", "following", "load_keyring"]
+
+FOLLOW_SECONDS: Final = 5.0
+"""How long a change of the file may go unseen by a process that follows it."""
+
+log = logging.getLogger(__name__)
 
 _MAX_BYTES: Final = 65536
 _COMMAND_SECONDS: Final = 30
@@ -40,6 +47,46 @@ def load_keyring(source: str | os.PathLike[str] | Sequence[str], *, create: bool
     if isinstance(source, str | os.PathLike):
         return _of_file(Path(source).expanduser().absolute(), create=create)
     return Keyring.parse(_of_program(source))
+
+
+@contextlib.contextmanager
+def following(keyring: Keyring, path: str | os.PathLike[str], *, every_seconds: float = FOLLOW_SECONDS) -> Iterator[None]:
+    """Let a keyring have the keys of a file while the context lasts, also those that are added to it meanwhile.
+
+    A file that can't be read, or is no keyring, changes nothing: the log says so.
+    """
+    over = threading.Event()
+
+    def follow() -> None:
+        seen = _state(path)
+        while not over.wait(every_seconds):
+            found = _state(path)
+            if found == seen:
+                continue
+            seen = found
+            try:
+                keyring.follow(load_keyring(path))
+            except KistError as error:
+                log.warning("the keys stay as they were: %s", error)
+            else:
+                log.info("the keys were read again: %s seals", keyring.current)
+
+    thread = threading.Thread(target=follow, name="kist keys", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _state(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Return what changes with a file; None if it can't be seen."""
+    try:
+        found = Path(path).expanduser().stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _of_variable(name: str) -> str:

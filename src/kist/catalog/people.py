@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from kist.catalog.database import lock
-from kist.catalog.tables import identities, users
+from kist.catalog.tables import identities, keys, sessions, users
 
 __all__ = [
     "UserRow",
@@ -22,6 +22,7 @@ __all__ = [
     "identified",
     "lock_admins",
     "lock_names",
+    "never_in",
     "other_admin",
     "page",
 ]
@@ -66,6 +67,16 @@ def has_email(sql: Connection, email: str) -> bool:
 def anybody(sql: Connection) -> bool:
     """Say whether there is any user."""
     return sql.execute(select(users.c.id).limit(1)).one_or_none() is not None
+
+
+def never_in(sql: Connection) -> UserRow | None:
+    """Return the only user, if nothing but a link could log them in, and nothing of them is logged in."""
+    ways = (select(table.c.user_id) for table in (identities, sessions))
+    held = select(keys.c.principal_id)
+    found = sql.execute(select(users).limit(2)).all()
+    if len(found) != 1 or found[0].password or any(sql.execute(way.limit(1)).first() for way in (*ways, held)):
+        return None
+    return _row(found[0])
 
 
 def page(sql: Connection, *, after: str, limit: int) -> list[UserRow]:

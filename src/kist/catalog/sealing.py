@@ -39,7 +39,6 @@ class Keyring:
             if not _NAME.fullmatch(name) or len(key) != _KEY_BYTES:
                 raise InvalidInput(f"key {number} of the keyring is no key: {_HOW}")
         self._keys = dict(keys)
-        self.current = next(iter(self._keys))
 
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self._keys)}>"
@@ -66,6 +65,15 @@ class Keyring:
         return cls(keys)
 
     @property
+    def current(self) -> str:
+        """The name of the key that seals."""
+        return next(iter(self._keys))
+
+    def follow(self, newer: "Keyring") -> None:
+        """Use the keys of another one from now on, in all threads at once."""
+        self._keys = newer._keys  # noqa: SLF001  of its own class
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the keys, the current one first."""
         return tuple(self._keys)
@@ -83,8 +91,8 @@ class Keyring:
 
     def seal(self, secret: bytes, *, place: str) -> bytes:
         """Return a secret so that it can be kept at `place`, such as ``bucket_configs/<id>/credentials``."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return self.mark + nonce + AESGCM(self._derived(self.current, b"seal")).encrypt(nonce, secret, place.encode())
+        name, nonce = self.current, os.urandom(_NONCE_BYTES)
+        return _mark(name) + nonce + AESGCM(self._derived(name, b"seal")).encrypt(nonce, secret, place.encode())
 
     def open(self, sealed: bytes, *, place: str) -> bytes:
         """Return the secret that was sealed for `place`.

@@ -45,8 +45,9 @@ def rotate_key(
 ) -> None:
     """Seal all secrets anew by a new key.
 
-    For this machine that is one step. For a server there are two, as its processes read the keys when they start: the first adds a key,
-    the second, with --use after a restart, seals by it. Keys that were used before stay: tokens made with them need them.
+    For this machine that is one step. For a server there are two: the first adds a key to the file, which its processes read again within
+    seconds, the second, with --use, seals by it. Where machines have copies of the file, copy it in between. Keys that were used before
+    stay: tokens made with them need them.
 
     Raises:
         KistError: there are no such settings or keys, or a secret does not open.
@@ -73,13 +74,16 @@ def rotate_key(
     if use:
         _use(path, use, said.database, everywhere)
         return
+    from kist.catalog.keyrings import FOLLOW_SECONDS  # noqa: PLC0415 - --help needs none
+
     name = _add(path)
     if everywhere.json:
         print_object({"file": str(path), "key": name, "in_use": False})
         return
     line(f"added the key {name} to {escape(str(path))}; it does not seal yet")
     if not everywhere.quiet:
-        note(f"kist: restart all processes of the server, then: kist config rotate-key --config {escape(str(config))} --use {name}")
+        note(f"kist: wait {2 * FOLLOW_SECONDS:.0f} seconds, until all processes of the server know it; then:")
+        note(f"kist: kist config rotate-key --config {escape(str(config))} --use {name}")
 
 
 def _add(path: Path) -> str:
@@ -98,7 +102,7 @@ def _use(path: Path, name: str, database: str, everywhere: Everywhere) -> None:
         return
     line(f"{escape(name)} seals from now on; {count(resealed, 'secret')} sealed anew")
     if not everywhere.quiet:
-        note("kist: restart what was running; the older keys stay, for what was made with them")
+        note("kist: the older keys stay, for what was made with them")
 
 
 def _reseal(path: Path, url: str) -> int:

@@ -51,7 +51,9 @@ def open_served(transport: Transport, access: Access) -> Repository:
     # the cache of this machine goes by it: two servers may each have a copy of one repository
     place = transport.place if "://" in transport.place else "kist:/"
     name = f"{place.rstrip('/')}/{repo.full_name}"
-    return ServedRepository(rooms_on(store, name=name, authority=authority), name, transport=transport, org=repo.org, repo=repo.name)
+    return ServedRepository(
+        rooms_on(store, name=name, authority=authority, author=access.author), name, transport=transport, org=repo.org, repo=repo.name
+    )
 
 
 class ServedAuthority:

@@ -139,6 +139,7 @@ def rooms_on(
     grace: float = GRACE_SECONDS,
     cached: bool = True,
     authority: MakeAuthority | None = None,
+    author: str = "",
 ) -> Rooms:
     """Return the parts of the repository on a store; see `repository_on`.
 
@@ -165,6 +166,7 @@ def rooms_on(
         cache=cache,
         clock=clock,
         grace=grace,
+        author=author,
     )
 
 

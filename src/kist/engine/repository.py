@@ -116,7 +116,7 @@ class Repository:
             else:
                 change.put(path, source, meta=meta)
                 made = session.made(change.changes())
-            note = Note(message, author or settings.author())
+            note = Note(message, author or settings.author(self._rooms.author))
             version = self._commit(session, made, note, always=always or bool(saver.lost), concurrent=concurrent)
             saver.remember()
         return version
@@ -142,7 +142,7 @@ class Repository:
             change = Transaction(self._rooms, saver, session.state.root)
             yield change
             made = session.made(change.changes())
-            note = Note(message, author or settings.author())
+            note = Note(message, author or settings.author(self._rooms.author))
             change.version = self._commit(session, made, note, always=always or bool(saver.lost), concurrent=concurrent)
             saver.remember()
 
@@ -201,7 +201,7 @@ class Repository:
             saver = Saver(rooms.objects, session.writer, rooms.cache, progress=silent, skipped=unheard)
             change = Transaction(rooms, saver, session.state.root)
             made = session.made((key, change.use(entry) if entry else None) for key, entry in merged.changes)
-            note = Note(message or f"Merge {ref}", author or settings.author())
+            note = Note(message or f"Merge {ref}", author or settings.author(self._rooms.author))
             known = base.id == theirs.id or any(head.version == version for head in session.state.heads)
             return self._commit(session, made, note, always=not known, concurrent=concurrent, merged=((version, place),))
 
@@ -419,7 +419,9 @@ class Repository:
             if version in heads:
                 raise Conflict(f"version {short(version.hex())} is the head of {heads[version]}: save what should come after it first")
         for version in [one.id for one in found]:
-            record = Forgotten(repo=self.id, version=version, time=self._rooms.clock.now(), author=author or settings.author())
+            record = Forgotten(
+                repo=self.id, version=version, time=self._rooms.clock.now(), author=author or settings.author(self._rooms.author)
+            )
             self._rooms.store.put(f"refs/forgotten/{version.hex()}", seal(encode(record)))
         forgotten = self._history.forgotten()
         return [to_version(one, forgotten=forgotten) for one in found]

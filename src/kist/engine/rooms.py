@@ -20,7 +20,7 @@ __all__ = ["Rooms"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """What belongs to one open repository; `grace` is that of collecting, in seconds."""
+    """What belongs to one open repository; `grace` is that of collecting, in seconds; `author` is who saves, where that is known."""
 
     store: Store
     format: Format
@@ -31,6 +31,7 @@ class Rooms:
     cache: Cache | None
     clock: Clock
     grace: float
+    author: str = ""
 
     def writer(self) -> Writer:
         """Return a writer for one change."""

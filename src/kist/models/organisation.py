@@ -229,7 +229,7 @@ class Access:
     """How to reach a repository's objects until `expires` (None: no end).
 
     With a `url`, directly, by the store's `options`, which may hold short-lived credentials; with none, through the server.
-    Commits always are an operation of the server.
+    Commits always are an operation of the server. `author` is whoever asks, as the server knows them.
     """
 
     repo: Repo
@@ -237,6 +237,7 @@ class Access:
     options: dict[str, str] = field(default_factory=dict, repr=False)
     expires: datetime | None = None
     writable: bool = False
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

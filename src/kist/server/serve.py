@@ -18,7 +18,7 @@ from typing import Literal, override
 import uvicorn
 
 from kist.catalog.database import open_database
-from kist.catalog.keyrings import load_keyring
+from kist.catalog.keyrings import following, load_keyring
 from kist.engine.opening import open_repository
 from kist.errors import Conflict, InvalidInput
 from kist.models.requests import UserName
@@ -141,7 +141,8 @@ def work(settings: ServerSettings, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())  # what comes before uvicorn listens, and again once it has ended
     service = open_service(settings)
-    with contextlib.closing(service.rooms.database), _jobs(service, settings.jobs):
+    keys = following(service.rooms.keyring, settings.keys.file) if settings.keys.file else contextlib.nullcontext()
+    with contextlib.closing(service.rooms.database), keys, _jobs(service, settings.jobs):
         _Server(configure(make_app(service, settings), settings), ended=ended).run(sockets=[listener])
 
 

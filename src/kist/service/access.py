@@ -59,11 +59,11 @@ def _open(act: Act, request: OpenRepo) -> Access:
         return Access(repo=repo, url=reached.url, options=reached.options, expires=min(end, reached.expires or end), writable=writable)
     whole = _prefix(opened.bucket, opened.row.prefix)
     if not can_narrow(opened.bucket, whole):
-        return Access(repo=repo, writable=writable)
+        return Access(repo=repo, writable=writable, author=act.who.name)
     said = session_policy(opened.bucket.name, whole, writable=writable)
     seconds = max(LEAST_SECONDS, min(MOST_SECONDS, act.rooms.rules.access_seconds))
     lent = lend(act.rooms, opened.bucket, opened.row.prefix, policy=said, seconds=seconds)
-    return Access(repo=repo, url=lent.url, options=lent.options, expires=lent.expires, writable=writable)
+    return Access(repo=repo, url=lent.url, options=lent.options, expires=lent.expires, writable=writable, author=act.who.name)
 
 
 def can_narrow(bucket: BucketRow, prefix: str) -> bool:

@@ -156,7 +156,7 @@ def create_login_link(act: Act, sql: Connection, request: UserName) -> LoginLink
 
 
 def first_admin(rooms: Rooms, name: str = "admin") -> LoginLink | None:
-    """Make the first user of a server, who manages it, and a link to log in with; None if there is any user already.
+    """Make the first user of a server, who manages it, and a link to log in with; None if there is anybody who could log in.
 
     Raises:
         InvalidInput: the name can't be.
@@ -166,6 +166,8 @@ def first_admin(rooms: Rooms, name: str = "admin") -> LoginLink | None:
 
     def change(sql: Connection) -> LoginLink | None:
         people.lock_admins(sql)
+        if missed := people.never_in(sql):
+            return _link(rooms, sql, missed)
         if people.anybody(sql):
             return None
         return _link(rooms, sql, add_user(sql, name, admin=True, now=rooms.now()))

@@ -31,7 +31,7 @@ from kist.service.users import add_user, name_like
 
 __all__ = ["RULES", "open_alone"]
 
-RULES: Final = Rules(local_roots=("/",), endpoints=("*",), ambient=True, memory=True)
+RULES: Final = Rules(local_roots=("/",), endpoints=("*",), ambient=True, memory=True, fixed=("local/default",))
 """Everything that the user may do without kist too."""
 
 ORG: Final = "local"

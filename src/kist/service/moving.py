@@ -29,7 +29,7 @@ from kist.service.copying import copy_missing, missing, objects_of, remove_all
 from kist.service.handlers import Handlers
 from kist.service.opened import Opened
 from kist.service.places import open_place
-from kist.service.repos import bucket_of, check_free, new_prefix
+from kist.service.repos import bucket_of, check_free, new_prefix, refuse_fixed
 from kist.service.rooms import Act, Rooms
 from kist.service.working import Lost, Work
 from kist.stores.conditional import probe
@@ -55,6 +55,7 @@ def _move(act: Act, sql: Connection, request: MoveRepo) -> Job:
     bucket = bucket_of(act, sql, request.bucket_config_nickname)
     if bucket.id == row.bucket_config_id:
         raise InvalidInput(f"{act.standing.org}/{row.name} lies at the bucket config {bucket.nickname!r} already")
+    refuse_fixed(act, row.name, "be moved")
     if row.kind != "files":
         raise Unsupported("repositories of arrays can't be moved yet")
     if row.status != "online" or jobs.of_repo(sql, row.id, MOVE_REPO.name, "waiting", "running"):

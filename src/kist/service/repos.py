@@ -47,7 +47,7 @@ from kist.stores.conditional import Probe, probe
 from kist.stores.keys import check_key
 from kist.stores.protocols import Store
 
-__all__ = ["HANDLERS", "bucket_of", "check_free", "new_prefix", "told", "told_of"]
+__all__ = ["HANDLERS", "bucket_of", "check_free", "new_prefix", "refuse_fixed", "told", "told_of"]
 
 HANDLERS = Handlers()
 
@@ -295,6 +295,7 @@ def _modify(act: Act, sql: Connection, request: ModifyRepo) -> Repo:
     row = _held(act, sql)
     values: dict[str, object] = {}
     if request.new_name is not UNSET and request.new_name != row.name:
+        refuse_fixed(act, row.name, "be renamed")
         if request.new_name.casefold() != row.name.casefold():
             _check_name(act, sql, request.new_name)
         values["name"] = act.details["new_name"] = request.new_name
@@ -315,6 +316,7 @@ def _delete(act: Act, sql: Connection, request: DeleteRepo) -> Repo:
     if not (request.imsure and request.imreallysure):
         raise InvalidInput("imsure and imreallysure must be set to True")
     row = _held(act, sql)
+    refuse_fixed(act, row.name, "be deleted")
     if row.status == "moving":
         raise Busy(f"{act.standing.org}/{row.name} is being moved: delete it when that is done")
     repos.modify(sql, row.id, {"deleted": act.now}, now=act.now)
@@ -337,6 +339,19 @@ def _restore(act: Act, sql: Connection, request: RepoName) -> Repo:
         )
     repos.modify(sql, row.id, {"deleted": None}, now=act.now)
     return _here(act, sql, row.id)
+
+
+def refuse_fixed(act: Act, name: str, what: str) -> None:
+    """Refuse to take a repository away from under what reaches it without the catalog.
+
+    Raises:
+        Conflict: this one is such.
+    """
+    if f"{act.standing.org}/{name}".casefold() in act.rooms.rules.fixed:
+        raise Conflict(
+            f"{act.standing.org}/{name} can't {what}: commands save to it where no repository is named; "
+            "make another one, and let KIST_REPOSITORY=kist://ORG/NAME name it"
+        )
 
 
 def _held(act: Act, sql: Connection) -> RepoRow:

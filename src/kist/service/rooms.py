@@ -18,12 +18,14 @@ class Rules:
 
     `local_roots` are the folders below which bucket configs of platform ``local`` may be; `endpoints` are hosts (``host`` or ``host:port``)
     of stores that may be reached though they are not public, ``*`` for all; `ambient` says whether credentials of this machine may be used.
+    `fixed` are repositories, ``org/name``, that stay where they are, since something reaches them without the catalog.
     """
 
     local_roots: tuple[str, ...] = ()
     memory: bool = False
     endpoints: tuple[str, ...] = ()
     ambient: bool = False
+    fixed: tuple[str, ...] = ()
     users_create_orgs: bool = True
     trash_days: int = 7
     login_days: int = 30
