@@ -20,7 +20,7 @@ from kist.operations import CREATE_BUCKET_CONFIG, CREATE_LOGIN_LINK, CREATE_ORG,
 from kist.stores.urls import open_store
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-WIDTH, SHARPNESS, MARGIN = 1020, 2, 32
+WIDTH, SHARPNESS, MARGIN = 960, 2, 32
 PAGES = {"web.png": "/lab/roof-station", "repositories.png": "/"}
 
 
@@ -42,7 +42,7 @@ def fill(one: Installation) -> None:
     for org, who, name, bucket, description in (
         ("lab", "mara", "calibration", "garage", "Sensors against the reference in the cellar"),
         ("lab", "mara", "theses", "archive", "Data behind finished theses"),
-        ("mara", "mara", "notebooks", "own", "Drafts"),
+        ("mara", "mara", "notebooks", "own", "First looks at new readings, before anybody counts on them"),
         ("survey", "jonas", "tide-gauges", "coast", "Six gauges along the coast, every minute"),
     ):
         one.do(CREATE_REPO, CreateRepo(org=org, name=name, bucket_config_nickname=bucket, description=description), who)

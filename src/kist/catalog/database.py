@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -22,7 +22,7 @@ from kist.catalog.failures import Failure, Raced, translate
 from kist.catalog.migrating import SCRIPTS, Stage
 from kist.errors import InvalidInput, Unsupported
 
-__all__ = ["Database", "lock", "open_database"]
+__all__ = ["Database", "insert_new", "lock", "open_database"]
 
 BUSY_SECONDS: Final = 30
 _FOREIGN: Final = (SQLAlchemyError, UnicodeError, OverflowError)
@@ -139,6 +139,11 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def insert_new(sql: Connection, table: Table) -> Insert:
+    """Return what inserts a row, unless its key is there already."""
+    return postgresql.insert_new(table) if sql.dialect.name == "postgresql" else sqlite.insert_new(table)
 
 
 def lock(sql: Connection, name: str) -> None:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from kist.catalog.database import insert_new
 from kist.catalog.tables import idempotency
 from kist.errors import Busy, Conflict, InvalidInput
 
@@ -88,6 +88,5 @@ def _check(found: bytes, request_hash: bytes, key: str) -> None:
 def _entered(sql: Connection, principal_id: str, key: str, request_hash: bytes, now: datetime) -> bool:
     """Say whether the key was new. On PostgreSQL this waits for a transaction that has just entered the same one."""
     values = {"principal_id": principal_id, "key": key, "request": request_hash, "created": now}
-    insert = postgresql.insert if sql.dialect.name == "postgresql" else sqlite.insert
-    entering = insert(idempotency).values(**values).on_conflict_do_nothing().returning(idempotency.c.key)
+    entering = insert_new(sql, idempotency).values(**values).returning(idempotency.c.key)
     return sql.execute(entering).one_or_none() is not None

@@ -6,9 +6,10 @@ Secrets are not here: only the keyed hash of a token, and what the secret of a p
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, String, bindparam, delete, insert, or_, select, tuple_, update
 
 from kist.catalog.tables import Moment, keys, orgs, service_accounts, users
 from kist.models import KeyKind, Scope
@@ -47,6 +48,22 @@ class Holder:
     disabled: bool
 
 
+_HOLDER: Final = (  # made once: every request with a token asks for it
+    select(
+        keys,
+        *(column.label(f"user_{column.name}") for column in (users.c.name, users.c.admin, users.c.disabled)),
+        service_accounts.c.name.label("account_name"),
+        service_accounts.c.disabled.label("account_disabled"),
+        service_accounts.c.org_id,
+        orgs.c.name.label("org"),
+    )
+    .outerjoin(users, users.c.id == keys.c.principal_id)
+    .outerjoin(service_accounts, service_accounts.c.id == keys.c.principal_id)
+    .outerjoin(orgs, orgs.c.id == service_accounts.c.org_id)
+    .where(keys.c.id == bindparam("id", type_=String))
+)
+
+
 def add(sql: Connection, key: KeyRow) -> None:
     """Add a key."""
     values = {name: getattr(key, name) for name in KeyRow.__dataclass_fields__}
@@ -61,21 +78,7 @@ def find(sql: Connection, principal_id: str, key_id: str) -> KeyRow | None:
 
 def holder(sql: Connection, key_id: str) -> Holder | None:
     """Return a key and whose it is."""
-    from_user = (users.c.name, users.c.admin, users.c.disabled)
-    row = sql.execute(
-        select(
-            keys,
-            *(column.label(f"user_{column.name}") for column in from_user),
-            service_accounts.c.name.label("account_name"),
-            service_accounts.c.disabled.label("account_disabled"),
-            service_accounts.c.org_id,
-            orgs.c.name.label("org"),
-        )
-        .outerjoin(users, users.c.id == keys.c.principal_id)
-        .outerjoin(service_accounts, service_accounts.c.id == keys.c.principal_id)
-        .outerjoin(orgs, orgs.c.id == service_accounts.c.org_id)
-        .where(keys.c.id == key_id)
-    ).one_or_none()
+    row = sql.execute(_HOLDER, {"id": key_id}).one_or_none()
     if row is None or (row.user_name is None and row.account_name is None):
         return None
     if row.user_name is not None:

@@ -2,13 +2,13 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Insert, Table
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kist.errors import InvalidInput
 
-__all__ = ["READING", "allow_long_work", "options", "prepare"]
+__all__ = ["READING", "allow_long_work", "insert_new", "options", "prepare"]
 
 READING: Final[dict[str, object]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 """How a connection that only reads sees one state."""
@@ -35,6 +35,13 @@ def prepare(connection: Any, _record: ConnectionPoolEntry) -> None:  # noqa: ANN
     """Make a new connection sync its commits."""
     connection.execute(_SYNCED)
     connection.commit()
+
+
+def insert_new(table: Table) -> Insert:
+    """Return what inserts a row, unless its key is there already."""
+    from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415  a user alone needs no PostgreSQL, which takes a while to load
+
+    return insert(table).on_conflict_do_nothing()
 
 
 def allow_long_work(connection: Connection) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from sqlalchemy import Connection, Row, exists, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from kist.catalog.database import insert_new
 from kist.catalog.tables import ref_entries, repos
 
 __all__ = ["EntryRow", "above", "add", "at", "newest", "note_stored", "unstored", "unstored_repos"]
@@ -66,9 +66,8 @@ def unstored_repos(sql: Connection, *, limit: int = 100) -> list[str]:
 
 def add(sql: Connection, repo_id: str, row: EntryRow) -> EntryRow:
     """Add a row, unless its number is taken; return the one that has the number."""
-    insert = postgresql.insert if sql.dialect.name == "postgresql" else sqlite.insert
     values = {"repo_id": repo_id, "ref": row.ref, "seq": row.seq, "txn": row.txn, "entry": row.entry, "stored": row.stored}
-    sql.execute(insert(ref_entries).values(**values).on_conflict_do_nothing())
+    sql.execute(insert_new(sql, ref_entries).values(**values))
     found = at(sql, repo_id, row.ref, row.seq)
     return found or row
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Insert, Table
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
 
 from kist.errors import IntegrityError, InvalidInput, StoreError
 
-__all__ = ["READING", "begin", "check_foreign_keys", "connector", "file_url", "without_foreign_keys"]
+__all__ = ["READING", "begin", "check_foreign_keys", "connector", "file_url", "insert_new", "without_foreign_keys"]
 
 READING: Final[dict[str, object]] = {"kist_reading": True}
 """What marks a connection that only reads."""
@@ -58,6 +59,11 @@ def begin(connection: Connection) -> None:
     reading = "kist_reading" in connection.get_execution_options()
     connection.exec_driver_sql(f"pragma query_only = {'on' if reading else 'off'}")
     connection.exec_driver_sql("begin" if reading else "begin immediate")
+
+
+def insert_new(table: Table) -> Insert:
+    """Return what inserts a row, unless its key is there already."""
+    return insert(table).on_conflict_do_nothing()
 
 
 @contextlib.contextmanager

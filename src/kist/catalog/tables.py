@@ -26,7 +26,6 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 __all__ = [
     "ROLES",
@@ -59,7 +58,6 @@ ROLES: Final = ("reader", "writer", "admin")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HASH = LargeBinary(32)
-_JSON = JSON().with_variant(JSONB(), "postgresql")
 
 
 def microseconds(time: datetime) -> int:

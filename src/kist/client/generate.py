@@ -35,7 +35,6 @@ TEXTS: Final = {
     "by subject, made from those of `kist.AsyncClient`.",
     ", for event loops. `kist.Client` is made from it": "",
     "an ``async with``": "a ``with``",
-    "from kist.client.async_repository import AsyncRepository": "from kist.engine.repository import Repository",
     "from kist.client.opening import open_async": "from kist.client.served import open_served",
     "import asyncio": "import time",
     "asyncio.sleep(": "time.sleep(",

@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kist.models.requests import Request
 from kist.operations import MOVE_REPO, Operation
 from kist.service.alone import open_alone
 from kist.service.dispatch import Service
-from kist.service.jobs import Worker
 from kist.service.rooms import Caller
 from kist.wire import check_request
+
+if TYPE_CHECKING:
+    from kist.service.jobs import Worker
 
 __all__ = ["AloneTransport", "AsyncInside", "InsideTransport"]
 
@@ -71,6 +73,8 @@ class AloneTransport:
 
     def _work(self, service: Service) -> None:
         """Have a thread do long work, for there is no server that would. What it leaves undone, the next one takes up."""
+        from kist.service.jobs import Worker  # noqa: PLC0415 - needed by one operation
+
         with self._lock:
             if self._worker is None and self._opened is not None:
                 self._worker = Worker(service, poll_seconds=POLL_SECONDS)

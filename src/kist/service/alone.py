@@ -5,29 +5,21 @@ lies the repository ``local/default``. All of that is one transaction, so of sev
 that is killed leaves nothing half made. Later it is only looked up.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection
 
 from kist import settings
-from kist.catalog import audit, buckets, orgs, people, repos
-from kist.catalog.buckets import BucketRow
+from kist.catalog import orgs, people
 from kist.catalog.database import Database, open_database
 from kist.catalog.keyrings import load_keyring
 from kist.catalog.people import UserRow
-from kist.catalog.repos import RepoRow
-from kist.engine.opening import open_repository
 from kist.errors import NotFound, StoreError
-from kist.ids import new_id
-from kist.operations import CREATE_BUCKET_CONFIG, CREATE_ORG, CREATE_USER, IMPORT_REPO
-from kist.service import naming
 from kist.service.assembly import make_service
 from kist.service.dispatch import Service
 from kist.service.policy import Principal
 from kist.service.rooms import Caller, Rooms, Rules
-from kist.service.users import add_user, name_like
 
 __all__ = ["RULES", "open_alone"]
 
@@ -35,7 +27,6 @@ RULES: Final = Rules(local_roots=("/",), endpoints=("*",), ambient=True, memory=
 """Everything that the user may do without kist too."""
 
 ORG: Final = "local"
-REPO: Final = "default"
 
 
 def open_alone(home: Path | None = None) -> tuple[Service, Caller]:
@@ -74,9 +65,10 @@ def _opened(database: Database, home: Path) -> UserRow:
         user = _owner(sql)
     if user is not None:
         return user
-    folder = home / "repositories"
-    authority = open_repository(folder / ORG / REPO, create=True).authority
-    return database.change(lambda sql: _owner(sql) or _make(sql, folder, authority))
+    from kist.service.founding import prepare  # noqa: PLC0415 - needed once, and it needs the engine
+
+    found = prepare(home / "repositories", ORG)
+    return database.change(lambda sql: _owner(sql) or found(sql))
 
 
 def _owner(sql: Connection) -> UserRow | None:
@@ -86,49 +78,4 @@ def _owner(sql: Connection) -> UserRow | None:
     user = people.by_id(sql, org.owner_id or "")
     if user is None:
         raise NotFound(f"the organisation {ORG!r} of this machine's catalog has no owner: it was not made by kist")
-    return user
-
-
-def _make(sql: Connection, folder: Path, authority: str) -> UserRow:
-    """Add the user with all that belongs to a new catalog, and the lines of the audit log."""
-    now = datetime.now(UTC)
-    user = add_user(sql, name_like(settings.author()), admin=True, org=ORG, now=now)
-    org = orgs.find(sql, ORG)
-    if org is None:
-        raise NotFound(f"the organisation {ORG!r} was just made, and is not there")
-    place = naming.parse(platform="local", name=str(folder))
-    bucket = BucketRow(
-        id=new_id(),
-        org_id=org.id,
-        nickname=ORG,
-        platform=place.platform,
-        name=place.name,
-        prefix=place.prefix,
-        extra_config=place.extra_config,
-        auth_method="ambient",
-        credentials=None,
-        place=place.place,
-        is_default=True,
-        created=now,
-        created_by=user.name,
-        updated=now,
-    )
-    buckets.add(sql, bucket)
-    repo = RepoRow(
-        id=new_id(),
-        org_id=org.id,
-        name=REPO,
-        kind="files",
-        bucket_config_id=bucket.id,
-        prefix=f"{ORG}/{REPO}",
-        description="",
-        metadata={},
-        created=now,
-        created_by=user.name,
-        updated=now,
-        authority=authority,
-    )
-    repos.add(sql, repo)
-    for operation, target in ((CREATE_USER, user.name), (CREATE_ORG, ORG), (CREATE_BUCKET_CONFIG, ORG), (IMPORT_REPO, REPO)):
-        audit.append(sql, org_id=org.id, principal=user.name, operation=operation.name, target=target, outcome="done", details={}, now=now)
     return user

@@ -4,6 +4,7 @@ A change, its audit line and its idempotency key are one transaction: an acknowl
 with the same key is answered, not done again.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -27,20 +28,16 @@ _NAMES = ("repo", "nickname", "service_account", "name", "user", "principal", "i
 class Service:
     """All operations of one installation. Threads share it."""
 
-    def __init__(self, rooms: Rooms, *handlers: Handlers) -> None:
-        """Put the rooms and the handlers of each subject together."""
+    def __init__(self, rooms: Rooms, *handlers: Handlers, later: Mapping[str, Callable[[], Iterable[Handlers]]] | None = None) -> None:
+        """Put the rooms and the handlers of each subject together; `later` gives those of an operation when that is first called."""
         self.rooms = rooms
-        self._looks = {name: function for one in handlers for name, function in one.looks.items()}
-        self._works = {name: function for one in handlers for name, function in one.works.items()}
-        self._changes = {name: function for one in handlers for name, function in one.changes.items()}
-        self._prepares = {name: function for one in handlers for name, function in one.prepares.items()}
-        self._undoes = {name: function for one in handlers for name, function in one.undoes.items()}
-        self._afters = {name: function for one in handlers for name, function in one.afters.items()}
-
-    @property
-    def operations(self) -> frozenset[str]:
+        self._tied = Handlers()
+        for one in handlers:
+            self._tied.take(one)
+        self._later = dict(later or {})
+        self._came: set[str] = set()
+        self.operations = self._tied.operations | frozenset(self._later)
         """The names of the operations that this service can do."""
-        return frozenset(self._looks) | frozenset(self._works) | frozenset(self._changes)
 
     def call[In: Request, Out](self, operation: Operation[In, Out], request: In, caller: Caller) -> Out:
         """Do an operation.
@@ -59,20 +56,30 @@ class Service:
             raise
 
     def _call[In: Request, Out](self, operation: Operation[In, Out], request: In, caller: Caller) -> Out:
+        handlers = self._handlers(operation.name)
         if operation.work is Work.LOOK:
             with self.rooms.database.reading() as sql:
-                return cast("Out", self._looks[operation.name](self._admitted(sql, operation, request, caller), sql, request))
+                act = self._admitted(sql, operation, request, caller)
+                return cast("Out", handlers.looks[operation.name](act, sql, request))
         if operation.work is Work.CHANGE:
             answer = self._change(operation, request, caller)
-            if operation.name in self._afters:
-                self._afters[operation.name](self.rooms, caller)
+            if operation.name in handlers.afters:
+                handlers.afters[operation.name](self.rooms, caller)
             return answer
         return self._work(operation, request, caller)
+
+    def _handlers(self, name: str) -> Handlers:
+        """Return what an operation is tied in. Threads that ask for the same one at once all get it: each takes it in, which is no harm."""
+        if name in self._later and name not in self._came:
+            for one in self._later[name]():
+                self._tied.take(one)
+            self._came.add(name)
+        return self._tied
 
     def _work[In: Request, Out](self, operation: Operation[In, Out], request: In, caller: Caller) -> Out:
         with self.rooms.database.reading() as sql:
             act = self._admitted(sql, operation, request, caller)
-        answer = self._works[operation.name](act, request)
+        answer = self._tied.works[operation.name](act, request)
         if operation.audited:
             self.rooms.database.change(lambda sql: _write_line(sql, operation, request, act, "done"))
         return cast("Out", answer)
@@ -84,10 +91,10 @@ class Service:
             done = key.answered(sql, self.rooms) if key else None
         if done is not None:
             return _decoded(operation, done)
-        if operation.name not in self._prepares:
+        if operation.name not in self._tied.prepares:
             return self._transact(operation, request, caller, key, ready=None)[0]
-        undo = self._undoes.get(operation.name, _keep)
-        ready = self._prepares[operation.name](act, request)
+        undo = self._tied.undoes.get(operation.name, _keep)
+        ready = self._tied.prepares[operation.name](act, request)
         try:
             answer, needed = self._transact(operation, request, caller, key, ready=ready)
         except StoreError:
@@ -109,7 +116,7 @@ class Service:
             if key and (recorded := key.begin(sql, rooms)) is not None:
                 return _decoded(operation, recorded), False
             act = self._admitted(sql, operation, request, caller)  # roles may have changed since
-            answer = self._changes[name](act, sql, request, ready)
+            answer = self._tied.changes[name](act, sql, request, ready)
             if operation.audited:
                 _write_line(sql, operation, request, _within(act, answer), "done")
             if key:

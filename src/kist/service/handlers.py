@@ -33,6 +33,20 @@ class Handlers:
     undoes: dict[str, Callable[[object], None]] = field(default_factory=dict)
     afters: dict[str, Callable[[Rooms, Caller], None]] = field(default_factory=dict)
 
+    @property
+    def operations(self) -> frozenset[str]:
+        """The names of the operations that can be done by these."""
+        return frozenset(self.looks) | frozenset(self.works) | frozenset(self.changes)
+
+    def take(self, other: "Handlers") -> None:
+        """Take over the functions of another one."""
+        self.looks.update(other.looks)
+        self.works.update(other.works)
+        self.changes.update(other.changes)
+        self.prepares.update(other.prepares)
+        self.undoes.update(other.undoes)
+        self.afters.update(other.afters)
+
     def look[In: Request, Out](self, operation: Operation[In, Out]) -> Callable[[Looks[In, Out]], Looks[In, Out]]:
         """Tie a function that looks to its operation."""
 

@@ -10,12 +10,10 @@ import threading
 import time
 import uuid
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
-
-import httpx
+from typing import TYPE_CHECKING, Final
 
 from kist.errors import Conflict, Denied, InvalidInput, KistError, NotFound, StoreError, Unsupported
 from kist.stores import budget
@@ -33,6 +31,9 @@ from kist.stores.protocols import (
     Sign,
     Store,
 )
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["NAMES", "Ability", "measure"]
 
@@ -146,7 +147,7 @@ def _tried(name: str, attempt: Callable[[_Trial], _Verdict], trial: _Trial) -> A
         verdict = attempt(trial)
     except Unsupported as error:
         verdict = False, _first_line(error)
-    except (KistError, httpx.HTTPError) as error:
+    except KistError as error:
         verdict = None, _first_line(error)
     has, note = verdict if isinstance(verdict, tuple) else (verdict, "")
     return Ability(name=name, has=has, note=note)
@@ -281,8 +282,22 @@ def _checksum(trial: _Trial) -> _Verdict:
 def _sent(url: str, data: bytes, summed: bytes) -> int:
     digest = hashlib.md5(summed, usedforsecurity=False)
     headers = {"Content-MD5": b64encode(digest.digest()).decode(), "ETag": digest.hexdigest(), "x-ms-blob-type": "BlockBlob"}
-    with budget.request():
-        return httpx.put(url, content=data, headers=headers, timeout=_TIMEOUT_SECONDS).status_code
+    return _asked("PUT", url, content=data, headers=headers).status_code
+
+
+def _asked(method: str, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None) -> "httpx.Response":
+    """Ask by a signed URL.
+
+    Raises:
+        StoreError: there was no answer.
+    """
+    import httpx  # noqa: PLC0415  only a place that signs needs it
+
+    try:
+        with budget.request():
+            return httpx.request(method, url, content=content, headers=headers, timeout=_TIMEOUT_SECONDS)
+    except httpx.HTTPError as error:
+        raise StoreError(f"a signed URL has no answer: {error}") from error
 
 
 def _copy(trial: _Trial) -> _Verdict:
@@ -297,8 +312,7 @@ def _signed(trial: _Trial) -> _Verdict:
         return False
     key, content = trial.sample()
     url = trial.readable.signed_url(key, expires_in_seconds=_SIGNED_SECONDS)
-    with budget.request():
-        answer = httpx.get(url, timeout=_TIMEOUT_SECONDS)
+    answer = _asked("GET", url)
     return answer.content == content, "" if answer.is_success else f"the server answers {answer.status_code}"
 
 

@@ -5,10 +5,9 @@ from typing import Literal
 
 from msgspec import UNSET
 
+import kist
 from kist.client.asking import full_name, json_text
-from kist.client.async_repository import AsyncRepository
 from kist.client.asynchronous.jobs import Jobs
-from kist.client.opening import open_async
 from kist.client.progress import Told, told_nobody
 from kist.errors import AlreadyExists, NotFound
 from kist.models import Job, Repo, RepoKind, RepoRole, Role
@@ -90,7 +89,7 @@ class Repos(Jobs):
         description: str = "",
         metadata: Mapping[str, object] | None = None,
         authority: Literal["create", "catalog"] | None = None,
-    ) -> AsyncRepository:
+    ) -> "kist.AsyncRepository":
         """Make a repository, and open it.
 
         Args:
@@ -121,7 +120,7 @@ class Repos(Jobs):
         )
         return await self.get_repo(name)
 
-    async def get_repo(self, name: str, *, access: Literal["read", "write", "most"] = "most") -> AsyncRepository:
+    async def get_repo(self, name: str, *, access: Literal["read", "write", "most"] = "most") -> "kist.AsyncRepository":
         """Open a repository.
 
         Args:
@@ -132,6 +131,8 @@ class Repos(Jobs):
             NotFound: there is none, it was deleted, or you have no role for it.
             Denied: it shall be written, and you may only read it.
         """
+        from kist.client.opening import open_async  # noqa: PLC0415 - the engine: most calls need none of it
+
         return await open_async(self._transport, await self._ask(OPEN_REPO, **full_name(name), access=access))
 
     async def get_or_create_repo(
@@ -142,7 +143,7 @@ class Repos(Jobs):
         kind: RepoKind = "files",
         description: str = "",
         metadata: Mapping[str, object] | None = None,
-    ) -> AsyncRepository:
+    ) -> "kist.AsyncRepository":
         """Open a repository, which is made if there is none; see `create_repo`.
 
         Raises:
@@ -167,7 +168,7 @@ class Repos(Jobs):
         bucket_config_nickname: str | None = None,
         description: str = "",
         metadata: Mapping[str, object] | None = None,
-    ) -> AsyncRepository:
+    ) -> "kist.AsyncRepository":
         """Take in a repository that lies under a prefix of a bucket config already, and open it.
 
         Raises:

@@ -6,11 +6,10 @@ from typing import Literal
 
 from msgspec import UNSET
 
+import kist
 from kist.client.asking import full_name, json_text
 from kist.client.blocking.jobs import Jobs
 from kist.client.progress import Told, told_nobody
-from kist.client.served import open_served
-from kist.engine.repository import Repository
 from kist.errors import AlreadyExists, NotFound
 from kist.models import Job, Repo, RepoKind, RepoRole, Role
 from kist.operations import (
@@ -90,7 +89,7 @@ class Repos(Jobs):
         description: str = "",
         metadata: Mapping[str, object] | None = None,
         authority: Literal["create", "catalog"] | None = None,
-    ) -> Repository:
+    ) -> "kist.Repository":
         """Make a repository, and open it.
 
         Args:
@@ -121,7 +120,7 @@ class Repos(Jobs):
         )
         return self.get_repo(name)
 
-    def get_repo(self, name: str, *, access: Literal["read", "write", "most"] = "most") -> Repository:
+    def get_repo(self, name: str, *, access: Literal["read", "write", "most"] = "most") -> "kist.Repository":
         """Open a repository.
 
         Args:
@@ -132,6 +131,8 @@ class Repos(Jobs):
             NotFound: there is none, it was deleted, or you have no role for it.
             Denied: it shall be written, and you may only read it.
         """
+        from kist.client.served import open_served  # noqa: PLC0415 - the engine: most calls need none of it
+
         return open_served(self._transport, self._ask(OPEN_REPO, **full_name(name), access=access))
 
     def get_or_create_repo(
@@ -142,7 +143,7 @@ class Repos(Jobs):
         kind: RepoKind = "files",
         description: str = "",
         metadata: Mapping[str, object] | None = None,
-    ) -> Repository:
+    ) -> "kist.Repository":
         """Open a repository, which is made if there is none; see `create_repo`.
 
         Raises:
@@ -167,7 +168,7 @@ class Repos(Jobs):
         bucket_config_nickname: str | None = None,
         description: str = "",
         metadata: Mapping[str, object] | None = None,
-    ) -> Repository:
+    ) -> "kist.Repository":
         """Take in a repository that lies under a prefix of a bucket config already, and open it.
 
         Raises:
