@@ -1,4 +1,4 @@
-"""Makes the pictures of the documentation, on a server like that of a small team: ``PYTHONPATH=src:. python -m tests.browser.pictures``.
+"""Makes the pictures of the documentation, on a server like that of a small team: ``PYTHONPATH=src python -m tests.browser.pictures``.
 
 They have the fonts of the machine; those that are there were made with Inter and JetBrains Mono.
 """

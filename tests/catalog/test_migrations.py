@@ -12,8 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Boolean, Column, Connection, Integer, LargeBinary, MetaData, Table, insert, inspect, select
 from sqlalchemy.types import TypeEngine
 
-from kist.catalog import tables
 from kist.catalog.database import Database
+from kist.catalog.indexes import metadata
 from kist.catalog.migrating import SCRIPTS
 from kist.errors import Conflict
 
@@ -26,7 +26,7 @@ def test_migrations_make_what_the_tables_say(database: Database) -> None:
     postgresql = database.dialect == "postgresql"  # on SQLite alembic takes '' and "''" for different defaults
     with database.reading() as sql:
         context = MigrationContext.configure(sql, opts={"compare_type": True, "compare_server_default": postgresql})
-        assert compare_metadata(context, tables.metadata) == []
+        assert compare_metadata(context, metadata) == []
 
 
 def test_migrations_make_the_same_as_the_tables_to_the_letter(empty: Database) -> None:
@@ -34,8 +34,8 @@ def test_migrations_make_the_same_as_the_tables_to_the_letter(empty: Database) -
     empty.migrate()
     with empty.reading() as sql:
         migrated = _described(sql)
-    empty.change(tables.metadata.drop_all)
-    empty.change(tables.metadata.create_all)
+    empty.change(metadata.drop_all)
+    empty.change(metadata.create_all)
     with empty.reading() as sql:
         assert migrated == _described(sql)
 

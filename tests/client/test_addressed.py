@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.client.places import Place
 
-from kist import Client, open_repository, storage
+from kist import Client, open_repository, settings, storage
 from kist.client.addressed import repository_at, split
 from kist.client.served import ServedRepository
 from kist.engine.repository import Repository
@@ -26,6 +26,14 @@ def client() -> Iterator[Client]:
     with Client() as client:
         client.whoami()
         yield client
+
+
+@pytest.fixture
+def cube(client: Client) -> str:
+    """A repository of the catalog that lies where its folder would be without one."""
+    open_repository(settings.repository_place("local", "cube"), create=True)
+    client.import_repo("local/cube", prefix="local/cube")
+    return "local/cube"
 
 
 def test_an_address_has_a_repository_and_a_path() -> None:
@@ -98,14 +106,14 @@ def test_an_address_means_what_the_catalog_says(client: Client, tmp_path: Path) 
     assert client.get_repo("lab/cube").read("b") == b"2"
 
 
-def test_an_address_follows_a_repository_that_moves(client: Client, tmp_path: Path) -> None:
-    client.get_repo("local/default").save("a", b"1")
+def test_an_address_follows_a_repository_that_moves(cube: str, client: Client, tmp_path: Path) -> None:
+    client.get_repo(cube).save("a", b"1")
     client.create_bucket_config(org="local", nickname="elsewhere", uri=f"file://{tmp_path}/elsewhere")
-    client.move_repo("local/default", bucket_config_nickname="elsewhere")
-    moved, _, _ = repository_at("kist://local/default")
+    client.move_repo(cube, bucket_config_nickname="elsewhere")
+    moved, _, _ = repository_at(f"kist://{cube}")
     moved.save("b", b"2")
-    assert [info.path for info in client.get_repo("local/default").tree()] == ["a", "b"]
-    assert client.describe_repo("local/default").bucket_config == "elsewhere"
+    assert [info.path for info in client.get_repo(cube).tree()] == ["a", "b"]
+    assert client.describe_repo(cube).bucket_config == "elsewhere"
 
 
 def test_a_folder_that_the_catalog_does_not_know_stays_one(repository: Repository, client: Client) -> None:
@@ -115,16 +123,16 @@ def test_a_folder_that_the_catalog_does_not_know_stays_one(repository: Repositor
     assert open_repository("kist://lab/sphere", create=True).tree() == []
 
 
-def test_a_repository_that_was_deleted_is_not_found_by_its_folder(client: Client) -> None:
-    client.delete_repo("local/default", imsure=True, imreallysure=True)
+def test_a_repository_that_was_deleted_is_not_found_by_its_folder(cube: str, client: Client) -> None:
+    client.delete_repo(cube, imsure=True, imreallysure=True)
     with pytest.raises(NotFound, match="deleted"):
-        open_repository("kist://local/default")
+        open_repository(f"kist://{cube}")
 
 
-def test_a_repository_of_another_name_is_not_found_by_its_folder(client: Client) -> None:
-    client.modify_repo("local/default", new_name="mine")
+def test_a_repository_of_another_name_is_not_found_by_its_folder(cube: str, client: Client) -> None:
+    client.modify_repo(cube, new_name="mine")
     with pytest.raises(NotFound):
-        open_repository("kist://local/default")
+        open_repository(f"kist://{cube}")
     assert open_repository("kist://local/mine").tree() == []
 
 

@@ -111,6 +111,7 @@ def test_too_many_failures_have_to_wait_on_the_form_too(browsers: Browsers) -> N
     answer = browsers.new().post("/login", data=ANN)
 
     assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
     assert "try again in" in answer.text
 
 

@@ -2,6 +2,7 @@
 
 Times are microseconds since 1970 UTC, read and written as aware datetimes. Names that people type are unique without regard to case: beside
 each stands its folded form. Secrets are never in a column as they are: passwords by argon2, tokens by a keyed hash, credentials sealed.
+Indexes of some rows only, such as that of the names of repositories that are not deleted, are in `kist.catalog.indexes`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.types import TypeEngine
 
 __all__ = [
     "ROLES",
@@ -78,6 +80,21 @@ class Moment(TypeDecorator[datetime]):
     @override
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class _Json(TypeDecorator[object]):
+    """JSON, on PostgreSQL in its binary form."""
+
+    impl = JSON
+    cache_ok = True
+
+    @override
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[object]:
+        if dialect.name != "postgresql":
+            return super().load_dialect_impl(dialect)
+        from sqlalchemy.dialects.postgresql import JSONB  # noqa: PLC0415  a user alone needs no PostgreSQL, which takes a while to load
+
+        return dialect.type_descriptor(JSONB())
 
 
 def _text(length: int) -> String:
@@ -171,7 +188,7 @@ bucket_configs = Table(
     Column("platform", _text(16), nullable=False),
     Column("name", _text(255), nullable=False),
     Column("prefix", _text(256), nullable=False, server_default=""),
-    Column("extra_config", _JSON, nullable=False),
+    Column("extra_config", _Json, nullable=False),
     Column("auth_method", _text(64), nullable=False),
     Column("credentials", LargeBinary),
     Column("place", _text(600), nullable=False),
@@ -180,7 +197,6 @@ bucket_configs = Table(
     Column("created_by", _text(256), nullable=False),
     Column("updated", Moment, nullable=False),
     UniqueConstraint("org_id", "folded"),
-    Index("uq_bucket_configs_default", "org_id", unique=True, sqlite_where=text("is_default"), postgresql_where=text("is_default")),
     Index("ix_bucket_configs_place", "place"),
     comment="place: platform, endpoint, bucket and prefix in their one spelling, ending in a slash; credentials are sealed",
 )
@@ -196,16 +212,14 @@ repos = Table(
     Column("bucket_config_id", _ID, ForeignKey(bucket_configs.c.id), nullable=False),
     Column("prefix", _text(512), nullable=False),
     Column("description", _text(255), nullable=False, server_default=""),
-    Column("metadata", _JSON, nullable=False),
+    Column("metadata", _Json, nullable=False),
     Column("created", Moment, nullable=False),
     Column("created_by", _text(256), nullable=False),
     Column("updated", Moment, nullable=False),
     Column("authority", _text(8), nullable=False),
     Column("status", _text(8), nullable=False, server_default="online"),
     Column("deleted", Moment),
-    Index("uq_repos_live", "org_id", "folded", unique=True, sqlite_where=text("deleted is null"), postgresql_where=text("deleted is null")),
     Index("ix_repos_name", "org_id", "folded"),
-    Index("ix_repos_deleted", "deleted", sqlite_where=text("deleted is not null"), postgresql_where=text("deleted is not null")),
     UniqueConstraint("bucket_config_id", "prefix"),
     Index("ix_repos_bucket", "org_id", "bucket_config_id", "folded"),
     Index("ix_repos_kind", "org_id", "kind", "folded"),
@@ -257,7 +271,7 @@ keys = Table(
     Column("hash", _HASH, unique=True),
     Column("salt", LargeBinary(16)),
     Column("master", _text(16)),
-    Column("scope", _JSON, nullable=False),
+    Column("scope", _Json, nullable=False),
     Column("by_login", Boolean, nullable=False, server_default=text("false")),
     Column("created", Moment, nullable=False),
     Column("expires", Moment),
@@ -307,7 +321,6 @@ ref_entries = Table(
     Column("entry", LargeBinary, nullable=False),
     Column("stored", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("repo_id", "ref", "seq"),
-    Index("ix_ref_entries_unstored", "repo_id", "ref", "seq", sqlite_where=text("stored = 0"), postgresql_where=text("not stored")),
     comment="the commit point of repositories whose store honours no conditions; stored: its object is in the bucket too",
 )
 
@@ -329,7 +342,7 @@ mounts = Table(
     Column("org_id", _ID, ForeignKey(orgs.c.id, ondelete="cascade"), nullable=False),
     Column("name", _NAME, nullable=False),
     Column("url", Text, nullable=False),
-    Column("options", _JSON, nullable=False),
+    Column("options", _Json, nullable=False),
     Column("secrets", LargeBinary),
     Column("created", Moment, nullable=False),
     Column("created_by", _text(256), nullable=False),
@@ -344,7 +357,7 @@ jobs = Table(
     Column("repo_id", _ID),
     Column("operation", _text(64), nullable=False),
     Column("target", _text(512), nullable=False),
-    Column("request", _JSON, nullable=False),
+    Column("request", _Json, nullable=False),
     Column("principal", _text(320), nullable=False),
     Column("state", _text(8), nullable=False),
     Column("done_bytes", BigInteger, nullable=False, server_default=text("0")),

@@ -66,7 +66,7 @@ def login(
     if everywhere.json:
         print_object(_facts(me, place))
         return
-    line(f"logged in to {escape(place)} as {escape(me.name)}")
+    line(f"logged in to {escape(place)} as {escape(_name(me))}")
     if not everywhere.quiet:
         before = [name for name in ("KIST_SERVER", "KIST_TOKEN") if os.environ.get(name)]
         note("kist: all commands ask this server from now on; kist logout ends that")
@@ -115,7 +115,7 @@ def whoami(*, everywhere: Everywhere = EVERYWHERE) -> None:
         return
     scope = me.scope
     reach = "" if scope.everything else f"{scope.role} in {'/'.join(filter(None, (scope.org, scope.repo))) or 'all organisations'} at most"
-    name = f"{me.org}/{me.name} (service account)" if me.kind == "service-account" else me.name
+    name = f"{_name(me)} (service account)" if me.kind == "service-account" else me.name
     print_facts({"name": name, "e-mail": me.email, "server": place, "admin": "of the server" if me.admin else "", "this key": reach})
     if me.orgs:
         line()
@@ -139,6 +139,11 @@ def _by_browser(url: str, everywhere: Everywhere, *, insecure: bool | None) -> s
     if not everywhere.quiet:
         note(f"kist: waiting for that; kist login {escape(url)} --user NAME asks for a password instead")
     return wait_for_device(server, asked)
+
+
+def _name(me: "Me") -> str:
+    """Return what somebody is called everywhere: a service account goes by its organisation too."""
+    return f"{me.org}/{me.name}" if me.org else me.name
 
 
 def _facts(me: "Me", place: str) -> dict[str, Json]:

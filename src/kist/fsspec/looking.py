@@ -14,11 +14,11 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback  # type: ignore[import-u
 from kist.errors import InvalidInput, NotFound, Unsupported
 from kist.storage.places import is_folder, level
 from kist.stores import budget
-from kist.stores.locations import Location, encode, locate, resolve
+from kist.stores.locations import Location, locate, resolve
 from kist.stores.mounts.options import translate
 from kist.stores.protocols import Folders, GetPart, ObjectMeta, ReadableStore, Sign
 from kist.stores.transfers import parts_of, transfer
-from kist.stores.urls import scheme_of
+from kist.stores.urls import encode, scheme_of
 
 __all__ = ["ReadingFileSystem", "telling"]
 

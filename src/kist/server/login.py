@@ -5,6 +5,7 @@ site led to is confirmed by a button, and where it goes on afterwards is a page 
 """
 
 import functools
+import math
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -26,6 +27,7 @@ from kist.service import authentication
 from kist.service.authentication import How
 from kist.service.dispatch import Service
 from kist.service.policy import Principal
+from kist.service.throttle import TooOften
 
 __all__ = ["address", "routes", "session_secret"]
 
@@ -147,7 +149,10 @@ class Logins:
             "provider": self._provider_name,
             "other": other,
         }
-        return Templates().page("login.html", status, inside=False, **shown)
+        page = Templates().page("login.html", status, inside=False, **shown)
+        if isinstance(error, TooOften):
+            page.headers["retry-after"] = str(math.ceil(error.seconds))
+        return page
 
     @property
     def _provider_name(self) -> str:

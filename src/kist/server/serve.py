@@ -33,7 +33,7 @@ from kist.server.settings import Keys, Limits, Listen, Metrics, ServerSettings, 
 from kist.server.sites import HERE
 from kist.service import accounts
 from kist.service.alone import open_alone
-from kist.service.assembly import make_service
+from kist.service.assembly import load_rooms, make_service
 from kist.service.dispatch import Service
 from kist.service.jobs import Worker
 from kist.service.rooms import Rooms
@@ -75,6 +75,7 @@ def up(
     if host not in LOOPBACK:
         raise InvalidInput(f"kist up serves this machine alone, so its host is one of {', '.join(LOOPBACK)}, not {host!r}")
     here = {site_name(repository_url): open_repository(repository_url)} if repository_url else {}
+    load_rooms()
     service, caller = open_alone()
     with contextlib.closing(service.rooms.database), listen(host, port) as listener:
         settings = ServerSettings(
@@ -140,6 +141,7 @@ def work(settings: ServerSettings, listener: socket.socket) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())  # what comes before uvicorn listens, and again once it has ended
+    load_rooms()
     service = open_service(settings)
     keys = following(service.rooms.keyring, settings.keys.file) if settings.keys.file else contextlib.nullcontext()
     with contextlib.closing(service.rooms.database), keys, _jobs(service, settings.jobs):

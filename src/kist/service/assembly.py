@@ -31,12 +31,13 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     "jobs": ("list_jobs", "get_job", "move_repo"),
     "keys": ("list_keys", "create_key", "revoke_key", "list_service_keys", "create_service_key", "revoke_service_key"),
     "mounts": ("list_mounts", "set_mount", "remove_mount"),
+    "making": ("create_repo", "import_repo"),
     "moving": ("move_repo",),
     "orgs": (
         "list_orgs", "create_org", "get_org", "modify_org", "delete_org", "list_members", "set_member", "remove_member",
         "list_service_accounts", "create_service_account", "modify_service_account", "delete_service_account",
     ),
-    "repos": ("list_repos", "create_repo", "import_repo", "describe_repo", "modify_repo", "delete_repo", "restore_repo"),
+    "repos": ("list_repos", "describe_repo", "modify_repo", "delete_repo", "restore_repo"),
     "sharing": ("list_roles", "grant_role", "revoke_role"),
 }
 # fmt: on

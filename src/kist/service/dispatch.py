@@ -87,10 +87,9 @@ class Service:
     def _change[In: Request, Out](self, operation: Operation[In, Out], request: In, caller: Caller) -> Out:
         key = _Once.of(operation, request, caller, self.rooms)
         with self.rooms.database.reading() as sql:
+            if key and (done := key.answered(sql, self.rooms)) is not None:
+                return _decoded(operation, done)  # first of all: what was done may have taken away what it needed
             act = self._admitted(sql, operation, request, caller)
-            done = key.answered(sql, self.rooms) if key else None
-        if done is not None:
-            return _decoded(operation, done)
         if operation.name not in self._tied.prepares:
             return self._transact(operation, request, caller, key, ready=None)[0]
         undo = self._tied.undoes.get(operation.name, _keep)

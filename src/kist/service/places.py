@@ -20,11 +20,9 @@ from kist.service.credentials import unsealed
 from kist.service.hosts import addresses_of, check_url, is_listed
 from kist.service.naming import S3_FAMILY, Extra
 from kist.service.rooms import Rooms, Rules
-from kist.stores import mounts
 from kist.stores.keys import check_key
-from kist.stores.locations import encode
 from kist.stores.protocols import Store
-from kist.stores.urls import open_store
+from kist.stores.urls import encode, open_store
 
 if TYPE_CHECKING:
     from kist.service.roles import Role
@@ -272,6 +270,8 @@ def _signing(rooms: Rooms, bucket: BucketRow, endpoint: str) -> dict[str, str]:
 
 def _ambient_defaults(scheme: str) -> dict[str, str]:
     """Return what the machine's own configuration says of all URLs of a scheme."""
+    from kist.stores import mounts  # noqa: PLC0415 - what knows them costs time, and few bucket configs ask for it
+
     said = mounts.find(scheme)
     options = said.options if said is not None and not said.url else {}
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}

@@ -1,15 +1,12 @@
-"""Repositories: made, taken in, found, described, shared, deleted and brought back.
+"""Repositories in the catalog: found, described, renamed, deleted and brought back; `kist.service.making` makes them.
 
-A repository lies under a prefix of its own that nobody chooses, so no two ever meet. Its `format` is stored before the catalog knows of it:
-whatever fails in between, there is no half repository.
+A repository lies under a prefix of its own that nobody chooses, so no two ever meet.
 """
 
 import secrets
 import string
-import threading
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import UNSET
 from sqlalchemy import Connection
@@ -17,37 +14,27 @@ from sqlalchemy import Connection
 from kist.catalog import buckets, repos, standing
 from kist.catalog.buckets import BucketRow
 from kist.catalog.repos import Named, RepoRow
-from kist.engine.opening import FORMAT, PROBES, create_repository, repository_on
-from kist.errors import AlreadyExists, Busy, Conflict, InvalidInput, NotFound, Unsupported
-from kist.ids import new_id
+from kist.errors import AlreadyExists, Busy, Conflict, InvalidInput, NotFound
 from kist.models import Repo
 from kist.models.requests import (
-    CreateRepo,
     DeleteRepo,
-    ImportRepo,
     ListRepos,
     ModifyRepo,
     Page,
     RepoName,
 )
 from kist.operations import (
-    CREATE_REPO,
     DELETE_REPO,
     DESCRIBE_REPO,
-    IMPORT_REPO,
     LIST_REPOS,
     MODIFY_REPO,
     RESTORE_REPO,
 )
 from kist.service.handlers import Handlers
 from kist.service.metadata import changed_metadata, check_metadata, wanted_metadata
-from kist.service.places import open_place
 from kist.service.rooms import Act
-from kist.stores.conditional import Probe, probe
-from kist.stores.keys import check_key
-from kist.stores.protocols import Store
 
-__all__ = ["HANDLERS", "bucket_of", "check_free", "new_prefix", "refuse_fixed", "told", "told_of"]
+__all__ = ["HANDLERS", "bucket_of", "check_free", "check_name", "new_prefix", "refuse_fixed", "told", "told_of"]
 
 HANDLERS = Handlers()
 
@@ -56,122 +43,10 @@ RESERVED: Final = frozenset(
 )
 """Pages of an organisation: no repository is called so."""
 
-_PROBES_KEPT: Final = 256
 _LETTERS: Final = string.ascii_lowercase + string.digits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ready:
-    """What is stored by now, and where."""
-
-    bucket: BucketRow
-    prefix: str
-    authority: str
-    store: Store = field(repr=False)
-
-
-# Making
-
-
-def _make(act: Act, request: CreateRepo) -> _Ready:
-    """Store the `format` of a new repository where nothing is."""
-    if request.kind != "files":
-        raise Unsupported("arrays come with kist[arrays], which this kist does not have yet")
-    check_metadata(request.metadata)
-    with act.rooms.database.reading() as sql:
-        _check_name(act, sql, request.name)
-        bucket = bucket_of(act, sql, request.bucket_config_nickname)
-    prefix = new_prefix(request.name)
-    store = open_place(act.rooms, bucket, prefix)
-    authority: Literal["create", "catalog"] = request.authority or "create"
-    if authority == "create" and not (found := _tried(bucket, store)).put_if_absent:
-        if request.authority:
-            raise Unsupported(
-                f"the bucket config {bucket.nickname!r} can't decide on commits ({'; '.join(found.reasons)}): let the catalog do it "
-                "(authority='catalog', or none named)"
-            )
-        authority = "catalog"
-    create_repository(store, name=f"{act.standing.org}/{request.name}", authority=authority)
-    return _Ready(bucket=bucket, prefix=prefix, authority=authority, store=store)
-
-
-def _tried(bucket: BucketRow, store: Store) -> Probe:
-    """Return what a bucket was found to honour, tried once in a process: before its first commit each of them looks again."""
-    which = (bucket.id, bucket.updated, bucket.place)
-    with _lock:
-        if which in _probes:
-            return _probes[which]
-    found = probe(store, PROBES)
-    with _lock:
-        while len(_probes) >= _PROBES_KEPT:
-            _probes.popitem()
-        _probes[which] = found
-    return found
-
-
-_probes: dict[tuple[object, ...], Probe] = {}
-_lock = threading.Lock()
-
-
-def _unmake(ready: _Ready) -> None:
-    ready.store.delete(FORMAT)
-
-
-def _create(act: Act, sql: Connection, request: CreateRepo, ready: _Ready) -> Repo:
-    """Make a repository."""
-    return _added(act, sql, request, ready)
-
-
-HANDLERS.prepared_change(CREATE_REPO, _make, _unmake)(_create)
-
-
-def _find(act: Act, request: ImportRepo) -> _Ready:
-    """Look at what lies at the prefix."""
-    check_metadata(request.metadata)
-    prefix = request.prefix.strip("/")
-    if prefix:
-        check_key(prefix)
-    with act.rooms.database.reading() as sql:
-        _check_name(act, sql, request.name)
-        bucket = bucket_of(act, sql, request.bucket_config_nickname)
-        check_free(sql, bucket, prefix)
-    store = open_place(act.rooms, bucket, prefix)
-    found = repository_on(store, name=f"prefix {prefix!r} of the bucket config {bucket.nickname!r}", cached=False)
-    return _Ready(bucket=bucket, prefix=prefix, authority=found.authority, store=store)
-
-
-def _import(act: Act, sql: Connection, request: ImportRepo, ready: _Ready) -> Repo:
-    """Take in a repository that lies in the bucket already."""
-    return _added(act, sql, request, ready)
-
-
-HANDLERS.prepared_change(IMPORT_REPO, _find)(_import)
-
-
-def _added(act: Act, sql: Connection, request: CreateRepo | ImportRepo, ready: _Ready) -> Repo:
-    buckets.lock_places(sql)
-    _check_name(act, sql, request.name)
-    bucket = buckets.by_id(sql, ready.bucket.id, hold=True)
-    if bucket is None or bucket.place != ready.bucket.place:
-        raise Conflict(f"the bucket config {ready.bucket.nickname!r} was changed or deleted meanwhile: try again")
-    check_free(sql, bucket, ready.prefix)
-    row = RepoRow(
-        id=new_id(),
-        org_id=act.standing.org_id,
-        name=request.name,
-        kind="files",
-        bucket_config_id=bucket.id,
-        prefix=ready.prefix,
-        description=request.description,
-        metadata=request.metadata,
-        created=act.now,
-        created_by=act.who.name,
-        updated=act.now,
-        authority=ready.authority,
-    )
-    repos.add(sql, row)
-    act.details.update({"bucket_config": bucket.nickname, "prefix": ready.prefix})
-    return told(act, Named(row=row, org=act.standing.org, bucket_config=bucket.nickname))
+# Names and places
 
 
 def bucket_of(act: Act, sql: Connection, nickname: str | None) -> BucketRow:
@@ -195,7 +70,7 @@ def new_prefix(name: str) -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(8)) + f"_{name}"
 
 
-def _check_name(act: Act, sql: Connection, name: str) -> None:
+def check_name(act: Act, sql: Connection, name: str) -> None:
     """Refuse a name that is taken, or that pages have.
 
     Raises:
@@ -297,7 +172,7 @@ def _modify(act: Act, sql: Connection, request: ModifyRepo) -> Repo:
     if request.new_name is not UNSET and request.new_name != row.name:
         refuse_fixed(act, row.name, "be renamed")
         if request.new_name.casefold() != row.name.casefold():
-            _check_name(act, sql, request.new_name)
+            check_name(act, sql, request.new_name)
         values["name"] = act.details["new_name"] = request.new_name
     if request.description is not UNSET:
         values["description"] = request.description

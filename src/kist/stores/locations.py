@@ -5,26 +5,23 @@
 
 import contextlib
 import os
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from kist.errors import InvalidInput, KistError, NotFound
 from kist.stores import mounts
 from kist.stores.disk import Disk
 from kist.stores.protocols import ObjectMeta, ReadableStore, Store
-from kist.stores.urls import find, load, open_store, scheme_of
+from kist.stores.urls import encode, find, load, open_store, scheme_of
 
 __all__ = ["Location", "locate", "open_root", "resolve"]
 
 _KEPT = 64
 _DEEPEST = 8
-_MARKS = "?#%"
-_MISREAD = re.compile(f"[{_MARKS}\x00-\x1f]")
 _WEB = ("http://", "https://")
 _SPEAKING = ("AWS_", "AZURE_", "GOOGLE_", "OS_", "ST_", "KIST_")
 """Variables that stores are opened by."""
@@ -136,13 +133,6 @@ def resolve(url: str) -> tuple[str, dict[str, object]]:
             raise InvalidInput(f"{url!r} leaves its mount: '.' and '..' have no place in a URL")
         url = mount.at(path)
     raise InvalidInput(f"the mounts of {url!r} lead in a circle")
-
-
-def encode(key: str) -> str:
-    """Return a key as part of a URL: only what would be misread is percent-encoded."""
-    if not _MISREAD.search(key):
-        return key
-    return "".join(quote(sign, safe="") if sign in _MARKS or ord(sign) < ord(" ") else sign for sign in key)
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -11,14 +11,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import quote
 
 from kist.errors import InvalidInput
 from kist.stores.announcing import is_announced
 from kist.stores.protocols import Store
 
-__all__ = ["Scheme", "find", "open_store", "register", "scheme_of", "schemes"]
+__all__ = ["Scheme", "encode", "find", "open_store", "register", "scheme_of", "schemes"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*):(?://)?")
+_MARKS = "?#%"
+_MISREAD = re.compile(f"[{_MARKS}\x00-\x1f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,3 +134,10 @@ def load(factory: str) -> object:
         return getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise InvalidInput(f"the factory {factory!r} of this scheme can't be loaded: {error}") from error
+
+
+def encode(key: str) -> str:
+    """Return a key as part of a URL: only what would be misread is percent-encoded."""
+    if not _MISREAD.search(key):
+        return key
+    return "".join(quote(sign, safe="") if sign in _MARKS or ord(sign) < ord(" ") else sign for sign in key)
