@@ -57,8 +57,8 @@ bench: $(DEV) $(BENCH)/.installed ## measure kist against its peers
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(DEV) ## write requirements/*.txt anew: hashes, no addresses
-	@$(call LOCK) --all-extras --group build pyproject.toml --output-file requirements/run.txt
-	@$(call LOCK) --all-extras --group dev pyproject.toml --constraint requirements/run.txt --output-file requirements/dev.txt
+	@$(call LOCK) --all-extras --group dev pyproject.toml --output-file requirements/dev.txt
+	@$(call LOCK) --all-extras --group build pyproject.toml --constraint requirements/dev.txt --output-file requirements/run.txt
 	@$(call LOCK) --group bench --output-file requirements/bench.txt
 
 clean: ## remove all that is made here, the environments too

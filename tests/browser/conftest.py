@@ -22,9 +22,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all tests; each opens windows of its own."""
+    """One browser for all tests of a module; each opens windows of its own. While it is there an event loop runs in this thread."""
     if not CHROMIUM.exists():
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as driver:
