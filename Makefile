@@ -1,7 +1,7 @@
-# Everything that is done with a checkout of kist. Knobs: VENV=.venv  PYTHON=…  UV= (use pip even where uv is found)  JOBS=2  ARGS=…
+# Everything that is done with a checkout of kist. Knobs: VENV=.venv  PYTHON=…  UV= (use pip even where uv is found)  JOBS=3  ARGS=…
 
 VENV ?= .venv
-JOBS ?= 2
+JOBS ?= 3
 UV ?= $(shell command -v uv)
 BIN := $(abspath $(VENV))/bin
 RUN := $(VENV)/.run-installed
@@ -44,8 +44,8 @@ types: $(DEV) ## mypy, strict
 layers: $(DEV) ## imports point down
 	@$(BIN)/lint-imports --no-logo
 
-# A file of tests stays in one process, and each process has servers of its own. JOBS=0 is pytest's own process, for ARGS=--pdb.
-test: $(DEV) ## the tests, in less than ten minutes (ARGS="-k words" for some)
+# Tests wait a lot: three processes fill two cores. A file of tests stays in one process, and each process has servers of its own. JOBS=0 is pytest's own process, for ARGS=--pdb.
+test: $(DEV) ## the tests, some twelve minutes on two cores (ARGS="-k words" for some)
 	@$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
 
 prove: $(DEV) ## the long proofs at full scale
