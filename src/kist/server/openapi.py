@@ -113,7 +113,7 @@ def _document() -> Json:
 def _any_json(kind: type) -> Json:
     if kind is object:
         return {"description": "any JSON"}
-    raise NotImplementedError
+    raise NotImplementedError  # so msgspec says which type it is that has no description
 
 
 def _described(operation: Operation[Request, object], schemas: dict[Any, Json], components: dict[str, Json]) -> Json:
